@@ -1,0 +1,71 @@
+/* A capture: everything one run measured on one prompt. The only thing screens and figures look at.
+ *
+ * It comes from a live run (analysis/measure.h) or from a .kvg file (a safetensors file, contract in the man page and in
+ * analysis/kvg.c); who reads it cannot tell which. A capture is immutable once it has been handed out, and counted: a live run
+ * publishes a new one whenever something new is known, sharing what did not change.
+ *
+ * Maps are MEANS over their query rows, un-pooled, per query head, so that GQA reduction, pooling, window, sinks and budget stay
+ * choices of the reader.
+ */
+#ifndef KVGLASS_ANALYSIS_CAPTURE_H
+#define KVGLASS_ANALYSIS_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+
+enum map_kind {
+	MAP_ROWS,  /* rows.<name>:  (n_layer, n_head, n_prompt), mean attention of a set of query rows */
+	MAP_SCORE, /* score.<name>: (n_layer, n_kv_head, n_prompt), higher is kept first */
+};
+
+struct capture_map {
+	const char *name; /* "truth", "truth_even", "snapkv", "lookahead", "untrained", "h2o", "tova", "snapkv_w64", "keynorm", ... */
+	enum map_kind kind;
+	const float *data;
+	int n_rows;     /* query rows the mean is over; 0: unknown (not in the file) or a MAP_SCORE */
+	int n_rows_due; /* rows it will be over when the run is finished; == n_rows when complete */
+	double row_error; /* self-check: largest |sum of a measured attention row - 1|; NaN: not measured */
+};
+
+struct capture_pair {
+	const char *key, *value; /* UTF-8 */
+};
+
+struct capture {
+	int n_layer, n_head, n_kv_head, head_dim;
+	int n_prompt, n_response;
+	const int32_t *token;  /* (n_prompt + n_response) ids, prompt then response */
+	const int32_t *offset; /* (n_prompt + n_response + 1) byte offsets into text */
+	const char *text;      /* bytes of all pieces; a piece may be part of a character */
+	const uint8_t *part;   /* (n_prompt + n_response) enum token_part, or NULL when unknown */
+	int window;            /* rows of `snapkv`; 0: unknown */
+	int n_map;
+	const struct capture_map *map;
+	int n_meta;
+	const struct capture_pair *meta; /* kvglass.* keys, file order; unknown ones kept */
+	bool complete;                   /* false for snapshots of a run that goes on */
+	char sha256[65];                 /* of the .kvg file when it was opened from one, else "" */
+};
+
+const struct capture *capture_ref(const struct capture *c);
+void capture_unref(const struct capture *c); /* NULL is allowed; thread-safe */
+
+const struct capture_map *capture_find(const struct capture *c, const char *name); /* NULL: not measured */
+const char *capture_meta(const struct capture *c, const char *key);                /* without the "kvglass." prefix; NULL if absent */
+/* One row of a map: n_prompt floats. head is a query head for MAP_ROWS, a KV head for MAP_SCORE. */
+const float *capture_row(const struct capture *c, const struct capture_map *map, int layer, int head);
+/* Bytes of token i (prompt then response). */
+const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
+
+/* .kvg files. Opening maps the file; a missing optional tensor is simply absent, a damaged or wrongly shaped one is an error that
+ * names it. Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an opened file are written back. */
+int capture_open(const struct capture **out, const char *path, struct err *e);
+int capture_save(const struct capture *c, const char *path, struct err *e);
+
+/* Builds a capture from parts; everything is copied. For the live run, for tests and for synthetic benchmarks. */
+int capture_build(const struct capture **out, const struct capture *parts, struct err *e);
+
+#endif

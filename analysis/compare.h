@@ -1,0 +1,47 @@
+/* The comparison protocol over budgets, and over several captures (design.md section 6). */
+#ifndef KVGLASS_ANALYSIS_COMPARE_H
+#define KVGLASS_ANALYSIS_COMPARE_H
+
+#include "analysis/evaluation.h"
+
+struct interval {
+	double mean, low, high; /* 95 % bootstrap over prompts; low = high = NaN for one capture */
+};
+struct compare_cell { /* one budget, one method */
+	bool defined;
+	struct interval overlap, mass, mass_ratio;
+	float *overlap_head, *mass_head, *mass_ratio_head; /* (n_layer, n_kv_head) or NULL; single capture with per_head only */
+};
+struct compare_options {
+	struct evaluation_options eval;
+	const int *budget; /* list; NULL: those of 64, 128, 256, 512, 1024, 2048 below n (of the shortest prompt) */
+	int n_budget;
+	bool per_head;
+};
+struct compare_prompt { /* one capture's own row */
+	const char *label; /* path or name */
+	int n_prompt, n_response;
+	double *overlap, *mass, *mass_ratio; /* (n_budget, n_method) */
+	double *kl, *spearman, *area;        /* (n_method) */
+};
+struct comparison {
+	int n_budget, n_method, n_prompt;
+	int *budget;
+	const struct method **method;
+	struct compare_cell *cell;            /* (n_budget, n_method) */
+	struct interval *kl, *spearman, *area; /* (n_method) */
+	float **kl_head;                      /* (n_method) -> (n_layer, n_head) or NULL */
+	struct compare_prompt *prompt;
+	struct protocol protocol;
+	int n_layer, n_head, n_kv_head; /* of the first capture */
+	int n_check;
+	struct self_check check[16];    /* of the first capture that fails one, else of the first */
+	int n_warning;
+	char warning[8][200];           /* "no response: ...", "truth from 18 response tokens: ...", ... */
+};
+/* Captures of different models may be compared; per-head arrays need one shape. A listed budget <= sink + window is ERR_USE. */
+int compare_captures(struct comparison **out, const struct capture *const *c, const char *const *label, int n,
+	const struct compare_options *o, struct err *e);
+void comparison_free(struct comparison *cmp);
+
+#endif

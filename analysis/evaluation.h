@@ -1,0 +1,92 @@
+/* An evaluation: one capture under one protocol, ready to be asked anything at any budget in no time.
+ *
+ * Built once per (capture, protocol, method set): scores, rankings, hit counts and mass curves of every method in every (layer, KV head).
+ * Afterwards a change of budget costs a few look-ups per head. Immutable after evaluation_open(), any number of readers.
+ *
+ * Definitions (design.md section 6). p = mean over the group's query heads of rows.truth. k chosen of n_cand candidates.
+ *   overlap    = |chosen and truth's own top k| / k
+ *   mass       = sum of p over chosen / sum of p over candidates
+ *   mass_ratio = mass / oracle's mass, per head, then averaged
+ *   kl         = KL(truth || method) per query head over all n prompt positions, both L1-normalised, un-pooled, natural log,
+ *                1e-12 added inside both logarithms
+ *   spearman   = rank correlation with p over candidates (average ranks for ties)
+ *   area       = mean over k = 1 .. n_cand of mass[k] (area under the mass curve)
+ * A number that is not defined is NaN (JSON: null), never 0.
+ */
+#ifndef KVGLASS_ANALYSIS_EVALUATION_H
+#define KVGLASS_ANALYSIS_EVALUATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analysis/capture.h"
+#include "analysis/protocol.h"
+#include "engine/err.h"
+#include "engine/progress.h"
+
+struct evaluation;
+
+struct eval_method { /* one method as evaluated */
+	const struct method *method;
+	bool available;       /* false: the capture lacks what it needs */
+	const char *missing;  /* the map that is not there; NULL when available */
+	int n_rows, n_rows_due;
+};
+
+struct evaluation_options {
+	struct protocol protocol;
+	uint64_t seed;             /* random control */
+	const char *const *method; /* names; NULL: every method the capture can serve */
+	int n_method;
+};
+
+int evaluation_open(struct evaluation **out, const struct capture *c, const struct evaluation_options *o,
+	const struct progress *progress, struct err *e); /* keeps a reference to c */
+void evaluation_close(struct evaluation *ev);
+
+const struct capture *evaluation_capture(const struct evaluation *ev);
+const struct protocol *evaluation_protocol(const struct evaluation *ev);
+int evaluation_n_method(const struct evaluation *ev);
+const struct eval_method *evaluation_method(const struct evaluation *ev, int m);
+int evaluation_find(const struct evaluation *ev, const char *name); /* -1: not there or not available */
+
+/* Candidates are positions first .. first + n_cand - 1; n_cand is 0 for prompts within sinks + window. */
+int evaluation_n_candidate(const struct evaluation *ev, int *first);
+/* k for a budget; -1 with ERR_USE when budget <= sink + window. */
+int evaluation_k(const struct evaluation *ev, int budget, struct err *e);
+
+/* Scope of a question: one KV head; a layer (kv_head = -1); everything (layer = -1 too). Numbers are means over its heads. */
+struct scope {
+	int layer, kv_head;
+};
+struct agreement {
+	double overlap, mass, mass_ratio, kl, spearman, area, hits /* mean count of truth's picks found */;
+};
+struct agreement evaluation_agreement(const struct evaluation *ev, int m, struct scope s, int k);
+
+/* Per-position answers. Positions are prompt positions; those outside the candidates are always kept: rank -1, lift NaN. */
+int evaluation_rank(const struct evaluation *ev, int m, int layer, int kv_head, int j);     /* 0 is best */
+int evaluation_survival(const struct evaluation *ev, int m, int layer, int kv_head, int j); /* smallest budget that keeps j */
+int evaluation_votes(const struct evaluation *ev, int m, struct scope s, int k, int j);     /* (layer, KV head) pairs of the scope that keep j */
+const uint32_t *evaluation_ranks(const struct evaluation *ev, int m, int layer, int kv_head); /* (n_cand) by candidate index */
+const uint32_t *evaluation_order(const struct evaluation *ev, int m, int layer, int kv_head); /* (n_cand) candidate indices, best first */
+const float *evaluation_mass_curve(const struct evaluation *ev, int m, int layer, int kv_head);  /* (n_cand + 1), share of candidate mass */
+const uint32_t *evaluation_hits_curve(const struct evaluation *ev, int m, int layer, int kv_head); /* (n_cand + 1) */
+double evaluation_kl(const struct evaluation *ev, int m, int layer, int head); /* query head */
+
+/* Lift of row (layer, query head; head -1: mean over heads of the layer) in a map: share of the row's candidate mass times n_cand,
+ * so a uniform row is 1 everywhere. out (n_prompt); NaN outside the candidates. METHOD_MAP, ORACLE only; else ERR_USE. */
+int evaluation_lift(const struct evaluation *ev, int m, int layer, int head, float *out, struct err *e);
+/* In-prompt sinks of a layer: candidates above 20x lift in more than half of the layer's heads, in truth (or method m without it).
+ * out (n_prompt) 0/1; returns their number. */
+int evaluation_prompt_sinks(const struct evaluation *ev, int layer, uint8_t *out);
+
+/* ---- self-checks, with every result ---- */
+struct self_check {
+	const char *name;  /* "rows sum to 1", "kept = budget", "window < prompt", "sign of correlation", "response length" */
+	bool ok, known;
+	char detail[160];  /* "largest deviation 3.1e-07 (truth)" */
+};
+int evaluation_self_checks(const struct evaluation *ev, int budget, struct self_check *out, int n_max);
+
+#endif

@@ -1,0 +1,49 @@
+/* Lookahead modules (LookaheadKV, arXiv 2603.10899): n_lookahead soft tokens and rank-r LoRA pairs on
+ * q, k, v, o, gate, up, down that act on the lookahead rows alone: y = W x + scale * B (A x), scale = alpha / r.
+ *
+ * File: safetensors. Written names: `lookahead.embedding` (n_lookahead, n_embd), `layers.<l>.<proj>.lora_a` (r, n_in),
+ * `layers.<l>.<proj>.lora_b` (n_out, r); metadata `kvglass.n_lookahead`, `kvglass.r`, `kvglass.alpha`, `kvglass.base_name`,
+ * `kvglass.base_sha256`, `kvglass.training`. Read: these, and any naming in which layer number, projection word and shape
+ * leave one choice. q and k adapters are in Hugging Face (rotate-half) row order in the file; in memory too, the forward pass permutes.
+ */
+#ifndef KVGLASS_ENGINE_LOOKAHEAD_H
+#define KVGLASS_ENGINE_LOOKAHEAD_H
+
+#include "engine/engine.h"
+
+struct lora {
+	int r, n_in, n_out;
+	float *a; /* (r, n_in); NULL: this projection has no adapter */
+	float *b; /* (n_out, r) */
+};
+
+struct lookahead {
+	int n_lookahead, n_embd, n_layer;
+	float *embedding;   /* (n_lookahead, n_embd) */
+	struct lora *lora;  /* (n_layer, N_PROJ) */
+	float scale;        /* alpha / r */
+	char *name;         /* file name, or "untrained" */
+	char *path;         /* NULL for a module made here */
+	char sha256[65];    /* of the file; "" for a module made here */
+	char *base_name, *base_sha256, *training; /* metadata, NULL where absent */
+	char *warning;      /* one line: what the file left open and how it was read; NULL when nothing */
+	uint64_t n_param;
+};
+
+struct lookahead_load_options {
+	float alpha;            /* 0: from the file, else 4 * r with a warning */
+	bool ignore_base_hash;  /* a module of another file of the same shape */
+};
+
+/* Refuses tensors that fit nothing or two places (the error lists what was found), shapes that are not the model's, and another
+ * base hash unless told otherwise. The result is immutable and independent of the model's lifetime. */
+int lookahead_load(struct lookahead **out, const struct model *m, const char *path, const struct lookahead_load_options *o,
+	struct err *e);
+/* The control: soft tokens normal at the scale of the model's own embedding (its overall standard deviation), no adapters active
+ * (A random, B zero). r may be 0: no LoRA at all. */
+int lookahead_untrained(struct lookahead **out, const struct model *m, int n_lookahead, int r, float alpha, uint64_t seed,
+	struct err *e);
+int lookahead_save(const struct lookahead *l, const char *path, bool bf16, struct err *e);
+void lookahead_free(struct lookahead *l);
+
+#endif

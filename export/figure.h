@@ -1,0 +1,47 @@
+/* Figures: heatmaps, retained-token overlays and curves, from a capture to PNG, PDF, SVG (and TeX for overlays).
+ *
+ * No title inside; axes, ticks, colour bar with units, panel letters; legible in grey; the same input gives the same bytes.
+ * Every file carries how it was made (program, model's sha256, capture's sha256, command) and can be drawn again.
+ */
+#ifndef KVGLASS_EXPORT_FIGURE_H
+#define KVGLASS_EXPORT_FIGURE_H
+
+#include <stdbool.h>
+
+#include "analysis/evaluation.h"
+#include "analysis/ramp.h"
+
+enum figure_kind { FIGURE_HEATMAP, FIGURE_OVERLAY, FIGURE_CURVES };
+enum figure_rows {
+	FIGURE_LAYERS, /* layer x token, heads averaged */
+	FIGURE_HEADS,  /* query head x token of one layer */
+	FIGURE_ONE,    /* one head: a strip per method */
+};
+
+struct figure_spec {
+	enum figure_kind kind;
+	enum figure_rows rows;
+	int layer, head;           /* query head; -1: not chosen */
+	const char *const *method; /* panels in this order; NULL: truth, snapkv, lookahead as available */
+	int n_method;
+	int budget;                /* default 128 */
+	double width_in;           /* default from venue, else 6.75 */
+	double height_in;          /* 0: what the content needs, at most 9 */
+	int dpi;                   /* PNG, default 300 */
+	int first, last;           /* token range shown, last exclusive; 0, 0: all */
+	enum ramp_scale scale;
+	enum ramp_colour colour;
+	bool anonymous;            /* no user, host or path inside */
+	const char *command;       /* equivalent command line, kept inside the file */
+};
+struct figure_spec figure_spec_default(void);
+/* "icml", "icml-full", "neurips", "neurips-half", "iclr", "acl", "acl-full" -> inches; 0: unknown. */
+double figure_venue_width(const char *venue);
+const char *const *figure_venues(int *n);
+
+/* Format by the ending of path: .png .pdf .svg, .tex (overlay), .csv .json (the data that is drawn). Written atomically. */
+int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e);
+/* The command kept inside a figure (owned by the caller, free) and the capture's hash. */
+int figure_provenance(const char *path, char **command, char capture_sha256[65], struct err *e);
+
+#endif

@@ -1,0 +1,12 @@
+/* Every tolerance of the tests, each with its reason. Relative ones are relative to the largest value of the row. */
+#ifndef KVGLASS_TESTS_TOLERANCE_H
+#define KVGLASS_TESTS_TOLERANCE_H
+
+#define TOL_VECTOR 1e-6     /* methods.md section F prints six decimals of float64 results: half a unit, and float32 rounding */
+#define TOL_MEAN_ABS 2e-5   /* attention means against transformers float32: 30 layers of differently ordered float32 sums */
+#define TOL_MEAN_REL 1e-3   /* the same, relative to the largest mean of the row */
+#define TOL_LOGIT 2e-3      /* logits of magnitude 20: 30 layers, 49152 dot products of 576, float32 */
+#define TOL_ROW_SUM 1e-5    /* a float32 softmax over 8192 keys sums to 1 within n * eps / 2 in the worst case */
+#define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
+
+#endif

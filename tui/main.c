@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+	puts("kvglass " KVGLASS_VERSION);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* The interactive program: what `kvglass` and `kvglass view` start. */
+#ifndef KVGLASS_TUI_SCREEN_H
+#define KVGLASS_TUI_SCREEN_H
+
+#include "analysis/measure.h"
+#include "analysis/protocol.h"
+
+struct screen_options {
+	const char *capture;  /* .kvg to open, or NULL */
+	const char *model;    /* path, or NULL: the start screen asks */
+	const char *prompt;   /* text or NULL */
+	size_t prompt_bytes;
+	const char *prompt_file; /* where it came from, for the title; NULL when typed */
+	const char *modules;  /* path, "untrained" or NULL */
+	struct model_options device;
+	struct measure_options measure; /* .modules is loaded by the screen's worker from `modules` */
+	struct protocol protocol;
+	int budget;           /* 0: 128, or half the prompt when that is shorter */
+	const char *color;    /* "auto", "24bit", "256", "16", "mono"; order: flag, config, NO_COLOR, guess */
+	const char *charset;  /* "auto", "utf8", "ascii" */
+	const char *background; /* "auto", "dark", "light" */
+	const char *script;   /* actions to feed, one a line, or NULL (regression tests, batch) */
+	const char *dump;     /* with script: write the last screen there, glyph and colour of each cell */
+	int rows, columns;    /* with script and no terminal: the size to draw; 0: 24 x 80 */
+};
+/* Runs until the user leaves. The terminal is restored whatever happens. Returns 0, or an error to be printed after it. */
+int screen_run(const struct screen_options *o, struct err *e);
+
+#endif
