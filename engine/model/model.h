@@ -1,0 +1,44 @@
+/* What model_open() builds and the forward pass reads: weights as stored, norms and biases as float32, RoPE tables' parameters.
+ *
+ * Row order of q and k: a GGUF of the Llama architecture stores them permuted so that RoPE rotates adjacent pairs
+ * (0,1), (2,3), ...; Hugging Face files and the Qwen GGUFs rotate halves (i, i + head_dim/2). Weights are used as stored and
+ * `rope_pairs` says which; attention and key norms do not depend on it. Whatever arrives in Hugging Face order (LoRA of q and k)
+ * is permuted to this order on use.
+ */
+#ifndef KVGLASS_ENGINE_MODEL_MODEL_H
+#define KVGLASS_ENGINE_MODEL_MODEL_H
+
+#include "engine/engine.h"
+#include "engine/file.h"
+#include "engine/file/tensor_type.h"
+#include "engine/token/tokenizer.h"
+
+struct weight { /* a matrix as stored: row o holds the n_in factors of output o */
+	enum tensor_type type;
+	const uint8_t *data; /* n_out rows of tensor_type_bytes(type, n_in), into the mapped file; may be unaligned */
+	int n_out, n_in;
+};
+
+struct layer_weights {
+	struct weight proj[N_PROJ];        /* PROJ_Q (n_head * head_dim, n_embd), K, V, O, GATE, UP (n_ff, n_embd), DOWN (n_embd, n_ff) */
+	const float *bias[N_PROJ];         /* (n_out) or NULL; Qwen2 has q, k, v */
+	const float *attn_norm, *ffn_norm; /* (n_embd) RMSNorm gains */
+	const float *q_norm, *k_norm;      /* (head_dim) Qwen3, else NULL */
+};
+
+enum rope_pairs { ROPE_ADJACENT, ROPE_HALVES };
+
+struct model {
+	struct model_info info;
+	float norm_eps;
+	enum rope_pairs rope_pairs;
+	const float *rope_inv_freq; /* (head_dim / 2): base^(-2i/d), with Llama-3 scaling (or the file's rope_freqs) applied, float32 as the reference computes it */
+	struct weight embedding;    /* (n_vocab, n_embd) */
+	struct weight output;       /* the same matrix when tied */
+	const float *output_norm;   /* (n_embd) */
+	struct layer_weights *layer; /* (n_layer) */
+	struct tokenizer *tokenizer;
+	struct model_storage *storage; /* maps and float arrays that the pointers above lead into; private to engine/model */
+};
+
+#endif
