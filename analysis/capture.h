@@ -1,8 +1,8 @@
 /* A capture: everything one run measured on one prompt. The only thing screens and figures look at.
  *
- * It comes from a live run (analysis/measure.h) or from a .kvg file (a safetensors file, contract in the man page and in
- * analysis/kvg.c); who reads it cannot tell which. A capture is immutable once it has been handed out, and counted: a live run
- * publishes a new one whenever something new is known, sharing what did not change.
+ * It comes from a live run (analysis/measure.h), from a .kvg file (contract in analysis/capture/kvg.h) or from analysis/synthetic.h;
+ * who reads it cannot tell which. A capture is immutable once it has been handed out, and counted: a live run publishes a new
+ * one whenever something new is known, sharing what did not change (capture_extend).
  *
  * Maps are MEANS over their query rows, un-pooled, per query head, so that GQA reduction, pooling, window, sinks and budget stay
  * choices of the reader.
@@ -22,11 +22,11 @@ enum map_kind {
 };
 
 struct capture_map {
-	const char *name; /* "truth", "truth_even", "snapkv", "lookahead", "untrained", "h2o", "tova", "snapkv_w64", "keynorm", ... */
+	const char *name; /* without "rows." or "score.": "truth", "truth_even", "snapkv", "lookahead", "untrained", "h2o", "tova", "snapkv_w64", "keynorm", ... */
 	enum map_kind kind;
 	const float *data;
 	int n_rows;     /* query rows the mean is over; 0: unknown (not in the file) or a MAP_SCORE */
-	int n_rows_due; /* rows it will be over when the run is finished; == n_rows when complete */
+	int n_rows_due; /* rows it will be over when the run is finished; == n_rows when complete (0 is read as that) */
 	double row_error; /* self-check: largest |sum of a measured attention row - 1|; NaN: not measured */
 };
 
@@ -45,7 +45,7 @@ struct capture {
 	int n_map;
 	const struct capture_map *map;
 	int n_meta;
-	const struct capture_pair *meta; /* kvglass.* keys, file order; unknown ones kept */
+	const struct capture_pair *meta; /* full keys ("kvglass.window"), file order; unknown ones kept */
 	bool complete;                   /* false for snapshots of a run that goes on */
 	char sha256[65];                 /* of the .kvg file when it was opened from one, else "" */
 };
@@ -60,12 +60,19 @@ const float *capture_row(const struct capture *c, const struct capture_map *map,
 /* Bytes of token i (prompt then response). */
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
 
-/* .kvg files. Opening maps the file; a missing optional tensor is simply absent, a damaged or wrongly shaped one is an error that
- * names it. Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an opened file are written back. */
+/* .kvg files. Opening maps the file, large maps stay where they are; a missing optional tensor is simply absent, a damaged or wrongly
+ * shaped one is an error that names it, and so is a value that cannot be (not finite, negative attention). Every byte is read once, for
+ * these checks and the hash. Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an opened file
+ * are written back. */
 int capture_open(const struct capture **out, const char *path, struct err *e);
 int capture_save(const struct capture *c, const char *path, struct err *e);
 
-/* Builds a capture from parts; everything is copied. For the live run, for tests and for synthetic benchmarks. */
+/* Builds a capture from parts; everything is copied and checked as in a file. For the live run, for tests and for synthetic
+ * benchmarks. Left out of parts: NULL token (all 0), NULL offset and text (empty pieces), NULL part. Shape, window, rows and errors of
+ * maps are written into the metadata too, replacing what parts->meta says about them. */
 int capture_build(const struct capture **out, const struct capture *parts, struct err *e);
+/* The same, but a pointer of parts that lies inside what base owns is shared instead of copied (and not checked again), and
+ * base's unknown tensors come along. base may be NULL; it is not kept alive as a whole. */
+int capture_extend(const struct capture **out, const struct capture *base, const struct capture *parts, struct err *e);
 
 #endif

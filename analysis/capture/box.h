@@ -1,0 +1,66 @@
+/* How a capture owns what it shows: private to analysis/capture/.
+ *
+ * Memory lies in counted blocks, either from the heap or a whole mapped file. A capture holds one count on every block that
+ * it points into, so snapshots of one run share what did not change and a large .kvg is never copied.
+ */
+#ifndef KVGLASS_ANALYSIS_CAPTURE_BOX_H
+#define KVGLASS_ANALYSIS_CAPTURE_BOX_H
+
+#include <stdatomic.h>
+
+#include "analysis/capture.h"
+#include "engine/safetensors.h"
+
+struct block {
+	atomic_int refs;
+	const void *data;
+	size_t n_bytes;
+	void (*release)(struct block *b); /* frees what it holds and b itself */
+};
+struct block *block_copy(const void *data, size_t n_bytes); /* one count, the caller's; NULL: out of memory */
+void block_unref(struct block *b);                           /* NULL is allowed */
+
+struct capture_box {
+	struct capture c; /* what is handed out; must stay first */
+	atomic_int refs;
+	struct block **block;
+	int n_block;
+	struct capture_map *map;   /* c.map; names are owned */
+	struct capture_pair *meta; /* c.meta; keys and values are owned */
+	struct st_tensor *extra;   /* tensors that this program does not know; names are owned */
+	int n_extra;
+};
+
+/* Where the pointers of parts may lie already. */
+struct share {
+	struct block *const *block;
+	int n_block;
+	bool checked; /* values were checked when they were first taken in */
+	const struct st_tensor *extra;
+	int n_extra;
+};
+/* Checks parts and makes a capture of them: what lies inside a block of share is counted, everything else copied. */
+int box_assemble(struct capture_box **out, const struct capture *parts, const struct share *share, struct err *e);
+void box_free(struct capture_box *b);
+
+/* Sets a metadata key (full name), replacing an earlier value in place. False: out of memory. */
+bool box_set_meta(struct capture_box *b, const char *key, const char *value);
+
+/* Shapes, offsets, names, metadata and (unless share says so) values; the error names what, where, value and limit. */
+int capture_check(const struct capture *parts, const struct share *share, struct err *e);
+bool share_holds(const struct share *s, const void *data, size_t n_bytes);
+
+static inline int map_heads(const struct capture *c, enum map_kind kind)
+{
+	return kind == MAP_SCORE ? c->n_kv_head : c->n_head;
+}
+static inline size_t map_elements(const struct capture *c, enum map_kind kind)
+{
+	return (size_t)c->n_layer * (size_t)map_heads(c, kind) * (size_t)c->n_prompt;
+}
+static inline const char *map_prefix(enum map_kind kind)
+{
+	return kind == MAP_SCORE ? "score" : "rows";
+}
+
+#endif
