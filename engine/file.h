@@ -30,6 +30,8 @@ int file_read_all(const char *path, size_t limit, char **out, size_t *n_bytes, s
 
 struct file_writer; /* one file being written */
 
+/* A link to a regular file stays a link (its target is replaced), a write-protected target is refused, a replaced file keeps its
+ * mode. A pipe whose reader has gone is an error, not a signal. */
 int file_create(struct file_writer **out, const char *path, struct err *e);
 /* After the first failure every further write fails with the same text (sticky), so callers may check once, at commit. */
 int file_write(struct file_writer *w, const void *data, size_t n_bytes, struct err *e);
@@ -42,8 +44,8 @@ void sha256_hex(const void *data, size_t n_bytes, char out[65]);
 /* The same over several pieces in order (a model folder's weight files). */
 void sha256_hex_parts(const struct file_map *part, int n_part, char out[65]);
 
-/* $XDG_CACHE_HOME/kvglass (or ~/.cache/kvglass), likewise config and state; created on demand.
- * Returns a string owned by the caller, NULL when the environment names no place. */
+/* Path of `name` below $XDG_CACHE_HOME/kvglass (or ~/.cache/kvglass), likewise config and state; the folder is created on demand.
+ * Returns a string owned by the caller (free), NULL when the environment names no place or it cannot be made. */
 enum file_place { FILE_PLACE_CACHE, FILE_PLACE_CONFIG, FILE_PLACE_STATE };
 char *file_place(enum file_place place, const char *name);
 

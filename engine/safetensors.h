@@ -3,7 +3,8 @@
  * Layout: u64 little-endian N, then N bytes of JSON {"name": {"dtype", "shape", "data_offsets": [b, e]},
  * "__metadata__": {string: string}}, then the data; offsets count from the byte after the JSON.
  * The reader is pure over (bytes, size) and believes nothing: dtype, shape, offsets, overlaps, holes, overflow of products,
- * duplicate names, depth and length of the JSON are all checked before a tensor is handed out.
+ * duplicate names, depth and length of the JSON are all checked before a tensor is handed out. As in the reference
+ * implementation, tensors must cover the data exactly.
  */
 #ifndef KVGLASS_ENGINE_SAFETENSORS_H
 #define KVGLASS_ENGINE_SAFETENSORS_H
@@ -14,7 +15,8 @@
 
 #include "engine/err.h"
 
-enum st_dtype { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U8, ST_BOOL, ST_N_DTYPE };
+enum st_dtype { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U64, ST_U32, ST_U16,
+	ST_U8, ST_BOOL, ST_N_DTYPE };
 
 #define ST_MAX_DIM 8
 
@@ -36,6 +38,7 @@ struct st_file {
 	struct st_tensor *tensor; /* in order of their offset in the file */
 	int n_meta;
 	struct st_pair *meta; /* in the file's order */
+	void *strings;        /* private: what names, keys and values lie in */
 };
 
 /* Parses bytes [0, size); `name` is only for messages. The result points into data, which must outlive it. */
@@ -50,7 +53,8 @@ const char *st_dtype_name(enum st_dtype t);
 int st_read_f32(const struct st_tensor *t, size_t first, size_t n, float *out, struct err *e);
 
 /* Writes a file atomically: data pointers are read while writing. Same input, same bytes. The header is padded with
- * spaces so that data starts at a multiple of 64. */
+ * spaces so that data starts at a multiple of 64; wide types come first in the file (in the given order among equals), so that every
+ * tensor is aligned to its elements, which PyTorch's reader needs. */
 int st_write(const char *path, const struct st_tensor *tensor, int n_tensor, const struct st_pair *meta, int n_meta,
 	struct err *e);
 

@@ -35,19 +35,25 @@ struct gguf_tensor {
 	bool supported;      /* false: a type this program does not know; type_code then names it */
 	uint32_t type_code;  /* as in the file */
 	int n_dim;
-	uint64_t dim[4];     /* dim[0] varies fastest: a matrix (n_out, n_in) has dim[0] = n_in */
-	const uint8_t *data;
-	size_t n_bytes;
+	uint64_t dim[4];     /* dim[0] varies fastest: a matrix (n_out, n_in) has dim[0] = n_in; absent ones are 1 */
+	const uint8_t *data; /* unaligned as far as C is concerned: general.alignment counts from the file's start */
+	size_t n_bytes;      /* 0 when not even the size of the type's blocks is known */
 };
 struct gguf_file {
 	uint32_t version;
 	int n_value, n_tensor;
-	struct gguf_value *value;
+	struct gguf_value *value;           /* in the file's order, like the tensors */
 	struct gguf_tensor *tensor;
+	const struct gguf_value **by_key;   /* sorted, for gguf_find */
+	const struct gguf_tensor **by_name; /* sorted, for gguf_find_tensor */
 };
 
+/* Parses bytes [0, size); `name` is only for messages. The result points into data, which must outlive it. Tensors that overlap
+ * or reach past the end, duplicate names and keys, big-endian files and version 1 are refused. */
 int gguf_parse(struct gguf_file *out, const uint8_t *data, size_t size, const char *name, struct err *e);
-void gguf_free(struct gguf_file *g);
+void gguf_free(struct gguf_file *g); /* safe on a zeroed struct */
+/* "Q4_1", "IQ2_XS", ... for any published type code, "type 99" style text is the caller's for NULL. */
+const char *gguf_type_name(uint32_t type_code);
 
 const struct gguf_value *gguf_find(const struct gguf_file *g, const char *key);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf_file *g, const char *name);
