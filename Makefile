@@ -3,47 +3,79 @@
 VERSION := 0.1.0
 config  ?= release
 werror  ?= 1
+V       ?= 0
+PREFIX  ?= /usr/local
+CUDA    ?= auto
 
 # Debian packages, the one list that README, demo and CI use (make packages prints it).
-PACKAGES := build-essential pkg-config python3 python3-pip curl unzip ca-certificates \
+PACKAGES := gcc libc6-dev make pkg-config python3 python3-pip ca-certificates \
 	libdnnl-dev libjansson-dev nettle-dev libpcre2-dev libutf8proc-dev libncurses-dev ncurses-term \
 	libpng-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core tmux
 
 BUILD := build/$(config)
 PKGS  := jansson nettle libpcre2-8 libutf8proc ncursesw libpng cairo pangocairo
 
+# As many jobs as there are cores, unless the command line or an outer make says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+MAKEFLAGS += --no-print-directory
+
+# The sample model's cache and the tests need a place even where there is no home (some CI machines).
+ifeq ($(HOME)$(XDG_CACHE_HOME),)
+export XDG_CACHE_HOME := $(CURDIR)/build/cache
+endif
+
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
 	-Wpointer-arith -Wcast-align -Wwrite-strings -Wimplicit-fallthrough
 ifeq ($(werror),1)
 WARN += -Werror
 endif
-CPPFLAGS += -I. -D_GNU_SOURCE -DKVGLASS_VERSION='"$(VERSION)"' $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+CPPFLAGS += -I. -D_GNU_SOURCE -DKVGLASS_VERSION='"$(VERSION)"' $(subst -I,-isystem ,$(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null))
 CFLAGS   += -std=c17 -g -fno-strict-aliasing -ffp-contract=off $(WARN)
-LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lgomp -lm -lpthread
+LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lgomp -lm -lpthread
 
 ifeq ($(config),release)
 CFLAGS += -O2
 else ifeq ($(config),debug)
 CFLAGS += -O0
 else ifeq ($(config),asan)
-CFLAGS += -O1 -fsanitize=address -fno-omit-frame-pointer
+CFLAGS  += -O1 -fsanitize=address -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address
 else ifeq ($(config),ubsan)
-CFLAGS += -O1 -fsanitize=undefined -fno-sanitize-recover=all
+CFLAGS  += -O1 -fsanitize=undefined -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=undefined
 else ifeq ($(config),tsan)
-CFLAGS += -O1 -fsanitize=thread
+CFLAGS  += -O1 -fsanitize=thread
 LDFLAGS += -fsanitize=thread
 else ifeq ($(config),coverage)
-CFLAGS += -O0 --coverage
+CFLAGS  += -O0 --coverage
 LDFLAGS += --coverage
 else ifeq ($(config),fuzz)
-CC := clang
-CFLAGS += -O1 -fsanitize=address,undefined,fuzzer-no-link
+CC      := clang
+CFLAGS  += -O1 -fsanitize=address,undefined,fuzzer-no-link
 LDFLAGS += -fsanitize=address,undefined
 else
 $(error config=$(config) is not one of release debug asan ubsan tsan coverage fuzz)
 endif
+
+# ---- what this machine offers: one line each, printed when the first file is built; CUDA=0 never looks, CUDA=1 insists ----
+
+NVCC     ?= $(firstword $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME))) $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+NVCC_VER := $(if $(NVCC),$(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p'))
+ifeq ($(CUDA),0)
+CUDA_STATE := off (CUDA=0)
+else ifneq ($(and $(NVCC),$(NVCC_VER)),)
+CUDA_STATE := toolkit $(NVCC_VER) found ($(NVCC)); this version of kvglass runs on the CPU only
+else ifeq ($(CUDA),1)
+$(error CUDA=1, but there is no working nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
+else ifeq ($(CUDA),auto)
+CUDA_STATE := off (no nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
+else
+$(error CUDA=$(CUDA) is not one of auto 0 1)
+endif
+
+# ---- files ----
 
 HOUSES := engine analysis export tui
 sources = $(filter-out %_fuzz.c,$(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
@@ -56,57 +88,108 @@ LIB_SRC  := $(filter-out $(SIMD_SRC) tui/main.c,$(foreach h,$(HOUSES),$(call sou
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(foreach s,baseline avx2 avx512,$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
 TEST_SRC := $(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c)
 TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
-FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c))
+FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/*/*/*_fuzz.c))
 
-.PHONY: all help test unit check-includes packages clean
-all: build/kvglass ## build the program (default)
+Q   := $(if $(filter 1,$(V)),,@)
+say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
+
+.PHONY: all help demo test unit fuzz golden packages install-packages model install clean check-includes demo-run test-run FORCE
+.DELETE_ON_ERROR:
+
+all: build/kvglass ## build the program (default); config=debug|asan|ubsan|tsan|coverage|fuzz, V=1, CUDA=0
 
 build/kvglass: $(BUILD)/kvglass
 	@ln -sf $(config)/kvglass $@
 
 $(BUILD)/kvglass: $(BUILD)/tui/main.o $(BUILD)/libkvglass.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/libkvglass.a: $(LIB_OBJ)
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define simd_rule
-$(BUILD)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c
+$(BUILD)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) -O3 -ffp-contract=fast $$(SIMD_$(1)) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
+	$$(call say,CC,$$< ($(1)))
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -O3 -ffp-contract=fast $$(SIMD_$(1)) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(foreach s,baseline avx2 avx512,$(eval $(call simd_rule,$(s))))
 
 $(BUILD)/tests/%.o: CPPFLAGS += -DKVGLASS_TREE='"$(CURDIR)"'
 
 $(BUILD)/tests/run: $(TEST_OBJ) $(BUILD)/libkvglass.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-test: unit check-includes ## every test
-
-unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only=SUITE chooses
-	$(BUILD)/tests/run $(only)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # one fuzzing binary per parser: make config=fuzz build/fuzz/engine/file/gguf_fuzz
 $(BUILD)/%_fuzz: %_fuzz.c $(BUILD)/libkvglass.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Changed flags, compiler or libraries rebuild what they touch; missing libraries are named before the compiler trips over them.
+BUILT_WITH := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS) cuda: $(CUDA_STATE)
+$(BUILD)/flags: export BUILT_WITH := $(BUILT_WITH)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$BUILT_WITH" | cmp -s - $@ || { .ci/packages check '$(PACKAGES)' '$(PKGS)' && \
+		printf '  %-5s %s\n' build '$(config)' cuda '$(CUDA_STATE)' && printf '%s\n' "$$BUILT_WITH" >$@; }
+
+# ---- a fresh machine: packages first, then make again, because what they bring is probed when make starts ----
+
+demo: ## install what is missing, build, bring the sample model, show a sample prompt
+	@.ci/packages install '$(PACKAGES)' '$(PKGS)'
+	@$(MAKE) demo-run
+
+test: ## the same set-up, then every test
+	@.ci/packages install '$(PACKAGES)' '$(PKGS)'
+	@$(MAKE) test-run
+
+demo-run: build/kvglass model
+	@samples/demo
+
+test-run: model
+	+@tests/all
+
+unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only="SUITE SUITE.CASE" chooses, config= as above
+	$(Q)$(BUILD)/tests/run $(only)
 
 check-includes: ## who may know whom
 	@tests/check-includes
 
+model: ## bring the sample model into the cache
+	@samples/bring-model >/dev/null
+
 packages: ## Debian packages that the build needs
 	@echo $(PACKAGES)
+
+install-packages: ## install those that are missing
+	@.ci/packages install '$(PACKAGES)' '$(PKGS)'
+
+fuzz: ## run every fuzzer for seconds=60 from the committed corpora (needs clang)
+	+@tests/fuzz $(or $(seconds),60) $(FUZZ_SRC)
+
+golden: ## how the golden files of the tests are made again (needs Python packages)
+	@sed -n '2,/^"""/{/^"""/d;p}' tests/golden/make_golden.py
+
+install: $(BUILD)/kvglass ## PREFIX=/usr/local DESTDIR=
+	install -D -m 755 $(BUILD)/kvglass $(DESTDIR)$(PREFIX)/bin/kvglass
+	$(foreach page,$(wildcard man/*.1),install -D -m 644 $(page) $(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(page));)
+	install -d $(DESTDIR)$(PREFIX)/share/kvglass/samples/prompts
+	install -m 644 samples/prompts/* $(DESTDIR)$(PREFIX)/share/kvglass/samples/prompts
 
 clean: ## remove what was built
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 -include $(LIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d
