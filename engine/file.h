@@ -18,6 +18,7 @@ struct file_map {
 	const uint8_t *data; /* size bytes, read-only; never NULL after success (an empty file maps to "") */
 	size_t size;
 	char *path; /* owned copy, for messages */
+	int64_t modified_ns, changed_ns; /* of the file that is mapped, when it was mapped: its content's and its record's last change */
 };
 
 /* Maps a regular file read-only. Directories, missing files and other kinds are refused by name. */

@@ -20,6 +20,11 @@ static const char *kind_name(mode_t mode)
 	return "a device";
 }
 
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* The map outlives the descriptor, so this opens, maps and closes. */
 static int map_descriptor(struct file_map *out, int fd, const char *path, struct err *e)
 {
@@ -29,6 +34,8 @@ static int map_descriptor(struct file_map *out, int fd, const char *path, struct
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_FORMAT, "%s: is %s, not a regular file", path, kind_name(st.st_mode));
 	out->size = (size_t)st.st_size;
+	out->modified_ns = nanoseconds(st.st_mtim);
+	out->changed_ns = nanoseconds(st.st_ctim);
 	out->data = (const uint8_t *)"";
 	if (out->size == 0) /* mmap refuses length 0 */
 		return 0;

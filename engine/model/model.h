@@ -30,6 +30,8 @@ enum rope_pairs { ROPE_ADJACENT, ROPE_HALVES };
 
 struct model {
 	struct model_info info;
+	enum device_choice device; /* as asked for */
+	enum precision precision;  /* as asked for; info.precision says what it came to */
 	float norm_eps;
 	enum rope_pairs rope_pairs;
 	const float *rope_inv_freq; /* (head_dim / 2): base^(-2i/d), with Llama-3 scaling (or the file's rope_freqs) applied, float32 as the reference computes it */

@@ -214,8 +214,8 @@ TEST(file, sha256_of_published_messages) /* FIPS 180-4 examples */
 	sha256_hex("abc", 3, hex);
 	CHECK_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	const char *message = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
-	struct file_map part[3] = {{(const uint8_t *)message, 20, NULL}, {(const uint8_t *)"", 0, NULL},
-		{(const uint8_t *)message + 20, 36, NULL}};
+	struct file_map part[3] = {{.data = (const uint8_t *)message, .size = 20}, {.data = (const uint8_t *)"", .size = 0},
+		{.data = (const uint8_t *)message + 20, .size = 36}};
 	sha256_hex_parts(part, 3, hex);
 	CHECK_STR(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
