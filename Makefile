@@ -93,7 +93,7 @@ FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: all help demo test unit fuzz golden packages install-packages model install clean check-includes demo-run test-run FORCE
+.PHONY: all help demo test unit fuzz golden packages install-packages model install clean man check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
 
 all: build/kvglass ## build the program (default); config=debug|asan|ubsan|tsan|coverage|fuzz, V=1, CUDA=0
@@ -123,11 +123,20 @@ $(BUILD)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
 endef
 $(foreach s,baseline avx2 avx512,$(eval $(call simd_rule,$(s))))
 
-$(BUILD)/tests/%.o: CPPFLAGS += -DKVGLASS_TREE='"$(CURDIR)"'
+$(BUILD)/tests/%.o: CPPFLAGS += -DKVGLASS_TREE='"$(CURDIR)"' -DKVGLASS_PROGRAM='"$(CURDIR)/$(BUILD)/kvglass"'
 
 $(BUILD)/tests/run: $(TEST_OBJ) $(BUILD)/libkvglass.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# the manual is its template and the tables of the program
+$(BUILD)/man/page: $(BUILD)/man/page.o $(BUILD)/libkvglass.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/man/kvglass.1: $(BUILD)/man/page man/kvglass.1.in
+	$(call say,MAN,$@)
+	$(Q)$(BUILD)/man/page man/kvglass.1.in >$@
 
 # one fuzzing binary per parser: make config=fuzz build/fuzz/engine/file/gguf_fuzz
 $(BUILD)/%_fuzz: %_fuzz.c $(BUILD)/libkvglass.a
@@ -165,6 +174,12 @@ unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only="SUITE SUITE.CASE"
 check-includes: ## who may know whom
 	@tests/check-includes
 
+check-docs: $(BUILD)/man/kvglass.1 ## is the manual what its template and the tables give?
+	+@tests/check-docs
+
+man: $(BUILD)/man/kvglass.1 ## write man/kvglass.1 again
+	$(Q)cp $< man/kvglass.1
+
 model: ## bring the sample model into the cache
 	@samples/bring-model >/dev/null
 
@@ -192,4 +207,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
--include $(LIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d
+-include $(LIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d

@@ -1,0 +1,166 @@
+#include "tui/command/info.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/file.h"
+#include "tui/command/command.h"
+
+const char *const info_kind_name[] = {
+	[INFO_MODEL] = "model",
+	[INFO_MODULES] = "modules",
+	[INFO_CAPTURE] = "capture",
+	[INFO_WEIGHTS] = "weights",
+};
+
+static int check(const struct options *o, struct err *e)
+{
+	if (o->places && o->n_argument)
+		return err_set(e, ERR_USE, "--places is about no file, and %.100s is one", o->argument[0]);
+	if (!o->places && !o->n_argument)
+		return err_set(e, ERR_USE, "the file is missing: kvglass info %s", command_table[COMMAND_INFO].arguments);
+	return 0;
+}
+
+/* ---- what kind of file ---- */
+
+static bool is_adapter(const struct contents_tensor *t)
+{
+	return strstr(t->name, "lora") != NULL;
+}
+
+static enum info_kind kind_of(const struct contents *c)
+{
+	if (c->kind != CONTENTS_SAFETENSORS)
+		return INFO_MODEL;
+	if (contents_tensor(c, "tokens.prompt"))
+		return INFO_CAPTURE;
+	if (contents_tensor(c, "lookahead.embedding"))
+		return INFO_MODULES;
+	for (int i = 0; i < c->n_tensor; i++)
+		if (is_adapter(&c->tensor[i]))
+			return INFO_MODULES;
+	return INFO_WEIGHTS;
+}
+
+/* First whole number in a name such as layers.12.q.lora_a; -1 without one. */
+static int layer_in(const char *name)
+{
+	const char *digit = strpbrk(name, "0123456789");
+	return digit ? atoi(digit) : -1;
+}
+
+static void read_modules(struct info_modules *m, const struct contents *c)
+{
+	const struct contents_tensor *embedding = contents_tensor(c, "lookahead.embedding");
+	*m = (struct info_modules){0};
+	if (embedding && embedding->n_dim == 2) {
+		m->n_lookahead = (int)embedding->dim[0];
+		m->n_embd = (int)embedding->dim[1];
+	}
+	int n_half = 0;
+	for (int i = 0; i < c->n_tensor; i++) {
+		const struct contents_tensor *t = &c->tensor[i];
+		m->n_param += t->n_element;
+		if (!is_adapter(t) || t->n_dim != 2)
+			continue;
+		int r = (int)(t->dim[0] < t->dim[1] ? t->dim[0] : t->dim[1]);
+		m->r = m->r && m->r < r ? m->r : r;
+		m->n_layer = layer_in(t->name) >= m->n_layer ? layer_in(t->name) + 1 : m->n_layer;
+		n_half++;
+	}
+	m->n_adapter = n_half / 2;
+}
+
+/* ---- gather and print ---- */
+
+/* A model of a kind that cannot be run is still described; one that is damaged is refused. */
+static int open_model(struct info *info, struct err *e)
+{
+	const struct model_options on_cpu = {.device = DEVICE_CPU};
+	int rc = model_open(&info->model, info->path, &on_cpu, e);
+	if (rc != ERR_UNSUPPORTED)
+		return rc;
+	info->model = NULL;
+	info->refusal = *e;
+	return 0;
+}
+
+static int hash_file(const char *path, char out[65], struct err *e)
+{
+	struct file_map map;
+	int rc = file_map_open(&map, path, e);
+	if (rc)
+		return rc;
+	sha256_hex(map.data, map.size, out);
+	file_map_close(&map);
+	return 0;
+}
+
+/* A model's own function remembers the hash; a folder that cannot be run has none. */
+static int hash(struct info *info, struct err *e)
+{
+	const char *hex;
+	if (!info->model && info->contents->kind == CONTENTS_FOLDER)
+		return err_set(e, ERR_UNSUPPORTED, "%s: no hash of a folder that cannot be run: %s", info->path, info->refusal.text);
+	if (!info->model)
+		return hash_file(info->path, info->sha256, e);
+	int rc = model_sha256(info->model, &hex, e);
+	if (!rc)
+		memcpy(info->sha256, hex, sizeof info->sha256);
+	return rc;
+}
+
+static int gather(struct info *info, const struct options *o, struct err *e)
+{
+	int rc = contents_open(&info->contents, info->path, e);
+	if (rc)
+		return rc;
+	info->kind = kind_of(info->contents);
+	if (info->kind == INFO_MODEL)
+		rc = open_model(info, e);
+	else if (info->kind == INFO_CAPTURE)
+		rc = capture_open(&info->capture, info->path, e);
+	else if (info->kind == INFO_MODULES)
+		read_modules(&info->modules, info->contents);
+	if (!rc && (o->hash || info->kind == INFO_MODULES))
+		rc = hash(info, e);
+	if (!rc && info->capture)
+		memcpy(info->sha256, info->capture->sha256, sizeof info->sha256);
+	return rc;
+}
+
+static int print_places(struct err *e)
+{
+	static const struct {
+		enum file_place place;
+		const char *name;
+	} places[] = {{FILE_PLACE_CACHE, "cache"}, {FILE_PLACE_CONFIG, "config"}, {FILE_PLACE_STATE, "state"}};
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		char *path = file_place(places[i].place, "");
+		if (!path)
+			return err_set(e, ERR_SYSTEM, "no place for %s: neither XDG_%s_HOME nor HOME names a folder that can be used",
+				places[i].name, i == 0 ? "CACHE" : i == 1 ? "CONFIG" : "STATE");
+		printf("%-8s%s\n", places[i].name, path);
+		free(path);
+	}
+	return 0;
+}
+
+static int run(const struct options *o, struct err *e)
+{
+	if (o->places)
+		return print_places(e);
+	struct info info = {.path = o->argument[0]};
+	int rc = gather(&info, o, e);
+	if (!rc && o->json)
+		rc = info_print_json(&info, e);
+	else if (!rc)
+		info_print_text(&info, o);
+	model_close(info.model);
+	capture_unref(info.capture);
+	contents_close(info.contents);
+	return rc;
+}
+
+const struct command command_info = {.check = check, .run = run};

@@ -1,0 +1,99 @@
+#include "tui/command/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/command/nearest.h"
+#include "tui/command/prompt.h"
+
+_Static_assert(POOL_NONE == 0 && POOL_AVG == 1 && POOL_MAX == 2, "order of --pool in tui/options.def");
+
+static int unknown_preset(const char *name, struct err *e)
+{
+	struct nearest near = nearest_begin(name, strlen(name));
+	char hint[80], known[300] = "";
+	size_t used = 0;
+	int n;
+	const struct preset *list = preset_list(&n);
+	for (int i = 0; i < n; i++) {
+		nearest_offer(&near, list[i].name);
+		if (used < sizeof known)
+			used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", list[i].name);
+	}
+	nearest_hint(&near, "", hint, sizeof hint);
+	return err_set(e, ERR_USE, "--preset %.60s: not one of %s%s", name, known, hint);
+}
+
+int settings_check(const struct options *o, struct err *e)
+{
+	if (o->kernel % 2 == 0)
+		return err_set(e, ERR_USE, "--kernel %d: must be odd", (int)o->kernel);
+	if (o->preset && !preset_find(o->preset))
+		return unknown_preset(o->preset, e);
+	return 0;
+}
+
+struct protocol settings_protocol(const struct options *o)
+{
+	struct protocol p = o->preset ? preset_find(o->preset)->protocol : protocol_default();
+	if (GIVEN(o, sink))
+		p.select.sink = (int)o->sink;
+	if (GIVEN(o, window))
+		p.select.window = (int)o->window;
+	if (GIVEN(o, pool))
+		p.score.pool = (enum pool)o->pool;
+	if (GIVEN(o, kernel))
+		p.score.kernel = (int)o->kernel;
+	return p;
+}
+
+/* SnapKV's query rows: those that were asked for, else those of the preset, else as many as the protocol protects. */
+static int window_rows(const struct options *o)
+{
+	const struct preset *preset = o->preset ? preset_find(o->preset) : NULL;
+	return !GIVEN(o, window) && preset && preset->window_rows ? preset->window_rows : (int)o->window;
+}
+
+struct measure_options settings_measure(const struct options *o)
+{
+	return (struct measure_options){
+		.mode = prompt_mode_of(o),
+		.window = window_rows(o),
+		.n_response = (int)o->tokens,
+		.temperature = (float)o->temperature,
+		.seed = (uint64_t)o->seed,
+		.method = (const char *const *)o->methods.item,
+		.n_method = o->methods.n,
+		.n_threads = (int)o->threads,
+	};
+}
+
+struct compare_options settings_compare(const struct options *o)
+{
+	return (struct compare_options){
+		.eval = {
+			.protocol = settings_protocol(o),
+			.seed = (uint64_t)o->seed,
+			.method = (const char *const *)o->methods.item,
+			.n_method = o->methods.n,
+		},
+		.budget = o->budgets.item,
+		.n_budget = o->budgets.n,
+		.per_head = o->per_head,
+	};
+}
+
+int settings_modules(struct lookahead **out, const struct model *m, const struct options *o, struct err *e)
+{
+	enum { N_LOOKAHEAD = 32 }; /* soft tokens of LookaheadKV; the control has as many */
+	*out = NULL;
+	if (!o->modules)
+		return 0;
+	if (!strcmp(o->modules, "untrained"))
+		return lookahead_untrained(out, m, N_LOOKAHEAD, 0, 0, (uint64_t)o->seed, e);
+	const struct lookahead_load_options load = {
+		.alpha = GIVEN(o, alpha) ? (float)o->alpha : 0,
+		.ignore_base_hash = o->any_base,
+	};
+	return lookahead_load(out, m, o->modules, &load, e);
+}

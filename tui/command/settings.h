@@ -1,0 +1,20 @@
+/* From options to what analysis and export want: methods, protocol, modules, device. */
+#ifndef KVGLASS_TUI_COMMAND_SETTINGS_H
+#define KVGLASS_TUI_COMMAND_SETTINGS_H
+
+#include "analysis/compare.h"
+#include "analysis/measure.h"
+#include "tui/command/options.h"
+
+/* --kernel is odd, --preset is known, and the like: what words alone can tell. */
+int settings_check(const struct options *o, struct err *e);
+/* The common protocol or that of --preset, with --sink, --window, --pool and --kernel where they were typed. */
+struct protocol settings_protocol(const struct options *o);
+/* Without modules and response; lists point into o. */
+struct measure_options settings_measure(const struct options *o);
+/* Lists point into o. */
+struct compare_options settings_compare(const struct options *o);
+/* -l: NULL in *out when it was not given. */
+int settings_modules(struct lookahead **out, const struct model *m, const struct options *o, struct err *e);
+
+#endif

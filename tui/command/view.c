@@ -1,0 +1,89 @@
+/* kvglass view, and kvglass alone: the interactive program. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tui/command/command.h"
+#include "tui/command/prompt.h"
+#include "tui/command/settings.h"
+#include "tui/screen.h"
+
+static int check(const struct options *o, struct err *e)
+{
+	const char *capture = o->n_argument ? o->argument[0] : NULL;
+	if (prompt_check(o, false, e))
+		return ERR_USE;
+	if (capture && (o->model || o->file || o->prompt))
+		return err_set(e, ERR_USE, "%.100s is a capture, which needs no --%s", capture,
+			o->model ? "model" : o->file ? "file" : "prompt");
+	if (o->dump && !o->script)
+		return err_set(e, ERR_USE, "--dump needs --script");
+	return settings_check(o, e);
+}
+
+struct texts { /* what files hold that the screen wants as text */
+	struct prompt prompt;
+	char *response, *script;
+	size_t response_bytes, script_bytes;
+};
+
+static int read_texts(struct texts *t, const struct options *o, struct err *e)
+{
+	int rc = 0;
+	if (o->file || o->prompt)
+		rc = prompt_read(&t->prompt, o, e);
+	if (!rc && o->response)
+		rc = prompt_read_file(&t->response, &t->response_bytes, o->response, e);
+	if (!rc && o->script)
+		rc = prompt_read_file(&t->script, &t->script_bytes, o->script, e);
+	return rc;
+}
+
+static struct screen_options screen_of(const struct options *o, const struct texts *t, char color[24], char charset[24],
+	char background[24])
+{
+	struct screen_options s = {
+		.capture = o->n_argument ? o->argument[0] : NULL,
+		.model = o->model,
+		.prompt = t->prompt.text,
+		.prompt_bytes = t->prompt.n_bytes,
+		.prompt_file = o->file,
+		.modules = o->modules,
+		.device = prompt_model_options(o),
+		.measure = settings_measure(o),
+		.protocol = settings_protocol(o),
+		.budget = GIVEN(o, budget) ? (int)o->budget : 0,
+		.color = color,
+		.charset = charset,
+		.background = background,
+		.script = t->script,
+		.dump = o->dump,
+		.rows = o->size.first > 0 ? o->size.first : 0,
+		.columns = o->size.second > 0 ? o->size.second : 0,
+	};
+	option_choice_word(OPT_color, o->color, color);
+	option_choice_word(OPT_charset, o->charset, charset);
+	option_choice_word(OPT_background, o->background, background);
+	s.measure.response = t->response;
+	s.measure.response_bytes = t->response_bytes;
+	return s;
+}
+
+static int run(const struct options *o, struct err *e)
+{
+	struct texts texts = {0};
+	char color[24], charset[24], background[24];
+	if (!o->script && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+		return err_set(e, ERR_SYSTEM, "needs a terminal; kvglass run is the same analysis without one");
+	int rc = read_texts(&texts, o, e);
+	if (!rc) {
+		const struct screen_options s = screen_of(o, &texts, color, charset, background);
+		rc = screen_run(&s, e);
+	}
+	free(texts.response);
+	free(texts.script);
+	prompt_free(&texts.prompt);
+	return rc;
+}
+
+const struct command command_view = {.check = check, .run = run};
