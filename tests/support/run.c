@@ -1,5 +1,7 @@
-/* Runs the registered test cases: --list, --seed N, and names or prefixes ("gguf", "gguf.truncated") to choose. */
+/* Runs the registered test cases: --list, --seed N, and names or prefixes ("gguf", "gguf.truncated") to choose.
+ * --tiny FOLDER writes the tiny models instead, for the scripts that make golden files. */
 #include "tests/support/test.h"
+#include "tests/support/tiny_model.h"
 
 #include <ftw.h>
 #include <stdarg.h>
@@ -129,8 +131,11 @@ int main(int argc, char **argv)
 			list = true;
 		} else if (!strcmp(argv[at], "--seed") && at + 1 < argc) {
 			seed = strtoull(argv[++at], NULL, 0);
+		} else if (!strcmp(argv[at], "--tiny") && at + 1 < argc) {
+			tiny_models_write_all(argv[++at]);
+			return 0;
 		} else {
-			fprintf(stderr, "usage: run [--list] [--seed N] [suite[.case]]...\n");
+			fprintf(stderr, "usage: run [--list] [--seed N] [--tiny FOLDER] [suite[.case]]...\n");
 			return 2;
 		}
 	}
