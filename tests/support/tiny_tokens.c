@@ -13,7 +13,7 @@ static const char *const merges[][2] = {
 	{"o", "n"},        {"\xc4\xa0" "a", "n"}, {"\xc4\xa0", "b"}, {"o", "r"}, {"\xc4\xa0", "o"}, {"\xc4\xa0o", "f"}, {"\xc4\x8a", "\xc4\x8a"},
 	{"1", "2"},        {"12", "3"},
 };
-enum { N_BYTE = 256, N_MERGE = sizeof merges / sizeof *merges, MAX_CONTROL = 4 };
+enum { N_BYTE = 256, N_MERGE = sizeof merges / sizeof *merges, MAX_CONTROL = 4, MAX_TOKEN = 512 };
 
 /* Control tokens follow the merges; the first ends a response, the second is the BOS where there is one. */
 static const struct {
@@ -90,15 +90,20 @@ static struct token_table *build_table(enum tiny_kind kind)
 	return t;
 }
 
+enum gguf_token_type { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_UNUSED = 5 };
+
+/* A GGUF has a token for every row of the embedding: converters fill up with unused ones. */
 void tiny_tokens_gguf(struct gguf_writer *w, enum tiny_kind kind)
 {
 	struct token_table *t = build_table(kind);
-	int n = tiny_n_token(kind);
-	const char *text[N_BYTE + N_MERGE + MAX_CONTROL], *merge[N_MERGE];
-	int32_t type[N_BYTE + N_MERGE + MAX_CONTROL];
+	int n = tiny_shape(kind)->n_vocab;
+	const char *text[MAX_TOKEN], *merge[N_MERGE];
+	char unused[MAX_TOKEN][16];
+	int32_t type[MAX_TOKEN];
 	for (int i = 0; i < n; i++) {
-		text[i] = t->text[i];
-		type[i] = i < N_BYTE + N_MERGE ? 1 : 3; /* normal, control */
+		snprintf(unused[i], sizeof *unused, "[PAD%d]", i);
+		text[i] = i < tiny_n_token(kind) ? t->text[i] : unused[i];
+		type[i] = i < N_BYTE + N_MERGE ? TOKEN_NORMAL : i < tiny_n_token(kind) ? TOKEN_CONTROL : TOKEN_UNUSED;
 	}
 	for (int i = 0; i < N_MERGE; i++)
 		merge[i] = t->merge[i];
