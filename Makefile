@@ -119,7 +119,7 @@ define simd_rule
 $(BUILD)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$< ($(1)))
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -O3 -ffp-contract=fast $$(SIMD_$(1)) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -O3 $$(SIMD_$(1)) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(foreach s,baseline avx2 avx512,$(eval $(call simd_rule,$(s))))
 
