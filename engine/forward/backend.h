@@ -54,7 +54,7 @@ static inline int capture_row(const struct capture *c, int position)
 /* A LoRA pair as the products use it: out += (in A^T) B, with the scale in B and B's columns in the order of the base weight's rows. */
 struct adapter {
 	int r, n_in, n_out;
-	float *a; /* (r, n_in); NULL: none */
+	const float *a; /* (r, n_in); NULL: none */
 	float *b; /* (r, n_out) */
 };
 enum { ADAPTER_MAX_RANK = 1024 };

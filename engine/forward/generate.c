@@ -6,11 +6,6 @@
 
 #include "engine/random.h"
 
-static bool is_end_token(const struct model *m, int32_t id)
-{
-	return tokenizer_is_end(m->tokenizer, id);
-}
-
 /* One draw from softmax(logits / temperature), in double and in id order, so that a seed gives the same text everywhere. */
 static int32_t draw(const float *logits, int n, int32_t top, float temperature, struct rng *rng)
 {
@@ -50,7 +45,7 @@ static int generate(struct session *s, const struct generate_options *o, const s
 			return err_set(e, ERR_NUMBER, "decode: logits after position %d are not finite: damaged weights?", s->length - 1);
 		if (o->temperature > 0)
 			id = draw(s->ops->last_logits(s->backend), s->model->info.n_vocab, id, o->temperature, &rng);
-		*stopped = is_end_token(s->model, id);
+		*stopped = model_is_end(s->model, id);
 		if (*stopped)
 			return 0;
 		int rc = feed(s, o, capture, *n, id, e);
