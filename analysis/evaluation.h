@@ -11,7 +11,11 @@
  *                1e-12 added inside both logarithms
  *   spearman   = rank correlation with p over candidates (average ranks for ties)
  *   area       = mean over k = 1 .. n_cand of mass[k] (area under the mass curve)
- * A number that is not defined is NaN (JSON: null), never 0.
+ * A number that is not defined is NaN (JSON: null), never 0. Means over a scope leave out heads in which the number is not defined.
+ *
+ * Who chooses is a unit: a KV head, or a query head when the protocol does not reduce the group (some presets). Every `kv_head` below
+ * counts units, 0 .. evaluation_n_unit() - 1. The oracle and the ceiling are truth, so they are never pooled; score.<method> maps are
+ * taken as they are. The ceiling is the odd response rows' truth judged against that of the even rows.
  */
 #ifndef KVGLASS_ANALYSIS_EVALUATION_H
 #define KVGLASS_ANALYSIS_EVALUATION_H
@@ -38,10 +42,13 @@ struct evaluation_options {
 	uint64_t seed;             /* random control */
 	const char *const *method; /* names; NULL: every method the capture can serve */
 	int n_method;
+	const struct preset *preset; /* or NULL. Its protocol replaces `protocol`, and its own map is one more method, under its name */
+	int n_threads;               /* 0: as many as this process may use */
 };
 
+/* Keeps a reference to c. Stage "evaluate". An unknown method's name is ERR_USE; one that the capture lacks is there, not available. */
 int evaluation_open(struct evaluation **out, const struct capture *c, const struct evaluation_options *o,
-	const struct progress *progress, struct err *e); /* keeps a reference to c */
+	const struct progress *progress, struct err *e);
 void evaluation_close(struct evaluation *ev);
 
 const struct capture *evaluation_capture(const struct evaluation *ev);
@@ -50,6 +57,8 @@ int evaluation_n_method(const struct evaluation *ev);
 const struct eval_method *evaluation_method(const struct evaluation *ev, int m);
 int evaluation_find(const struct evaluation *ev, const char *name); /* -1: not there or not available */
 
+int evaluation_n_unit(const struct evaluation *ev); /* per layer */
+bool evaluation_has_truth(const struct evaluation *ev);
 /* Candidates are positions first .. first + n_cand - 1; n_cand is 0 for prompts within sinks + window. */
 int evaluation_n_candidate(const struct evaluation *ev, int *first);
 /* k for a budget; -1 with ERR_USE when budget <= sink + window. */
@@ -63,11 +72,17 @@ struct agreement {
 	double overlap, mass, mass_ratio, kl, spearman, area, hits /* mean count of truth's picks found */;
 };
 struct agreement evaluation_agreement(const struct evaluation *ev, int m, struct scope s, int k);
+/* The same under a protocol that deals budgets out unevenly: k (n_layer, n_unit) from evaluation_allocate(). */
+int evaluation_allocate(const struct evaluation *ev, int m, int budget, int *k, struct err *e);
+struct agreement evaluation_agreement_at(const struct evaluation *ev, int m, struct scope s, const int *k);
 
-/* Per-position answers. Positions are prompt positions; those outside the candidates are always kept: rank -1, lift NaN. */
+/* Per-position answers. Positions are prompt positions; those outside the candidates are always kept: rank -1, survival 0, lift NaN.
+ * m must be available. Curves against truth are NULL without it; arrays live as long as ev. */
 int evaluation_rank(const struct evaluation *ev, int m, int layer, int kv_head, int j);     /* 0 is best */
 int evaluation_survival(const struct evaluation *ev, int m, int layer, int kv_head, int j); /* smallest budget that keeps j */
 int evaluation_votes(const struct evaluation *ev, int m, struct scope s, int k, int j);     /* (layer, KV head) pairs of the scope that keep j */
+/* Votes for every position at once, far cheaper than one by one: out (n_prompt). Returns the pairs in the scope. */
+int evaluation_votes_all(const struct evaluation *ev, int m, struct scope s, int k, uint16_t *out);
 const uint32_t *evaluation_ranks(const struct evaluation *ev, int m, int layer, int kv_head); /* (n_cand) by candidate index */
 const uint32_t *evaluation_order(const struct evaluation *ev, int m, int layer, int kv_head); /* (n_cand) candidate indices, best first */
 const float *evaluation_mass_curve(const struct evaluation *ev, int m, int layer, int kv_head);  /* (n_cand + 1), share of candidate mass */
@@ -83,10 +98,12 @@ int evaluation_prompt_sinks(const struct evaluation *ev, int layer, uint8_t *out
 
 /* ---- self-checks, with every result ---- */
 struct self_check {
-	const char *name;  /* "rows sum to 1", "kept = budget", "window < prompt", "sign of correlation", "response length" */
+	const char *name;  /* "rows sum to 1", "maps within 1", "kept = budget", "window < prompt", "sign of correlation", "response length" */
 	bool ok, known;
 	char detail[160];  /* "largest deviation 3.1e-07 (truth)" */
 };
+/* Fills out and returns how many there are (at most SELF_CHECK_MAX). budget 0: the count check is not made. */
+#define SELF_CHECK_MAX 8
 int evaluation_self_checks(const struct evaluation *ev, int budget, struct self_check *out, int n_max);
 
 #endif

@@ -13,6 +13,8 @@
 #include "analysis/capture.h"
 #include "engine/err.h"
 
+#define PROTOCOL_KERNEL_MAX 1023
+
 enum reduce { REDUCE_MEAN, REDUCE_MAX, REDUCE_SUM, REDUCE_NONE };
 enum pool { POOL_NONE, POOL_AVG, POOL_MAX };
 enum value_weight { WEIGHT_NONE, WEIGHT_L2, WEIGHT_L1_WO, WEIGHT_L2_WO };
@@ -36,9 +38,10 @@ struct selection {
 	enum layer_alloc layer;
 	int pyramid_beta;       /* 20 */
 	enum head_alloc head;
-	float ada_floor;        /* a or alpha of Ada-KV */
-	bool ada_normalize;
-	bool shared;            /* one set for all heads of a layer (TOVA, ChunkKV) */
+	double ada_floor;       /* a or alpha of Ada-KV, 0 .. 1 */
+	bool ada_normalize;     /* blend: weigh a head's scores by the share of its best ones */
+	bool shared;            /* one set for all heads of a layer (TOVA) */
+	int full_layers;        /* layers below this one keep everything */
 };
 
 struct protocol {
@@ -48,10 +51,17 @@ struct protocol {
 
 /* sink 4, window 32, group mean, no pooling, uniform (design.md section 6). */
 struct protocol protocol_default(void);
+/* ERR_USE that names the switch, its value and what is allowed: even kernels, negative counts, shares outside 0 .. 1, ... */
+int protocol_check(const struct protocol *p, struct err *e);
+/* Every switch in one line, for help, tables and figures. Returns what snprintf would. */
+int protocol_describe(const struct protocol *p, char *out, size_t n_bytes);
+/* "none", "avg", "max"; the other way round false for an unknown word. */
+const char *pool_name(enum pool pool);
+bool pool_find(const char *name, enum pool *out);
 
 struct preset {
 	const char *name;    /* "snapkv-paper", "snapkv-factory", "snapkv-kvpress", "lookaheadkv", ... */
-	const char *map;     /* rows or score map it scores from: "snapkv_w64", "lookahead", ... */
+	const char *map;     /* rows or score map it scores from: "snapkv_w64", "lookahead", ...; NULL: recency */
 	int window_rows;     /* query rows that map needs at the prompt's end; 0: not a window method */
 	struct protocol protocol;
 	const char *source;  /* paper or repository and file */
@@ -78,6 +88,7 @@ struct method {
 	const char *source; /* paper, equation */
 	bool per_visible_rows;
 	bool shared;
+	bool on_request; /* offered only when named: SnapKV with other windows */
 };
 /* Every method the program knows, in display order: truth's oracle, snapkv, lookahead, untrained, random, recency, keynorm, h2o,
  * observed, tova, ceiling. A map the table does not know is offered under its own name (methods_of). */
