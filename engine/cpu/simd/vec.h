@@ -34,9 +34,6 @@ enum { VW = 4 };
 
 typedef float vf __attribute__((vector_size(VB)));
 typedef int32_t vi __attribute__((vector_size(VB)));
-typedef uint8_t vbytes __attribute__((vector_size(VB / 4)));
-typedef int8_t vsbytes __attribute__((vector_size(VB / 4)));
-typedef uint16_t vhalves __attribute__((vector_size(VB / 2)));
 
 #define SIMD_JOIN_(a, b) a##_##b
 #define SIMD_JOIN(a, b) SIMD_JOIN_(a, b)
@@ -119,7 +116,13 @@ static inline float vf_largest(vf v)
 
 static inline vf vf_from_int(vi v)
 {
+#if defined SIMD_avx512
+	return (vf)_mm512_cvtepi32_ps((__m512i)v);
+#elif defined SIMD_avx2
+	return (vf)_mm256_cvtepi32_ps((__m256i)v);
+#else
 	return __builtin_convertvector(v, vf);
+#endif
 }
 
 static inline vi vi_set(int32_t x)
@@ -127,26 +130,42 @@ static inline vi vi_set(int32_t x)
 	return (vi){0} + x;
 }
 
-/* VW unsigned bytes, signed bytes, float16 or bfloat16 numbers at p, which may be unaligned. */
+/* VW unsigned bytes, signed bytes, float16 or bfloat16 numbers at p, which may be unaligned. (GCC 12 takes a vector of bytes apart one by one
+ * when asked to convert it, hence the instructions by name.) */
 static inline vi vi_from_u8(const uint8_t *p)
 {
-	vbytes b;
-	memcpy(&b, p, sizeof b);
-	return __builtin_convertvector(b, vi);
+#if defined SIMD_avx512
+	return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+#elif defined SIMD_avx2
+	return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+#else
+	return (vi){p[0], p[1], p[2], p[3]};
+#endif
 }
 
-static inline vi vi_from_i8(const void *p)
+static inline vi vi_from_i8(const uint8_t *p)
 {
-	vsbytes b;
-	memcpy(&b, p, sizeof b);
-	return __builtin_convertvector(b, vi);
+#if defined SIMD_avx512
+	return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p));
+#elif defined SIMD_avx2
+	return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p));
+#else
+	return (vi){(int8_t)p[0], (int8_t)p[1], (int8_t)p[2], (int8_t)p[3]};
+#endif
 }
 
 static inline vf vf_from_bf16(const uint8_t *p)
 {
-	vhalves h;
-	memcpy(&h, p, sizeof h);
-	return (vf)(__builtin_convertvector(h, vi) << 16);
+#if defined SIMD_avx512
+	return (vf)((vi)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)) << 16);
+#elif defined SIMD_avx2
+	return (vf)((vi)_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p)) << 16);
+#else
+	vi bits;
+	for (int i = 0; i < VW; i++)
+		bits[i] = (int32_t)((uint32_t)(p[2 * i] | p[2 * i + 1] << 8) << 16);
+	return (vf)bits;
+#endif
 }
 
 static inline float f16_at(const uint8_t *p)
