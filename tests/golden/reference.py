@@ -228,3 +228,42 @@ def lookahead(model, ids, soft, lora=None, scale=4.0):
 
 def key_norms(cache, n):
     return np.stack([layer.keys[0, :, :n].double().norm(dim=-1).float().numpy() for layer in cache.layers])
+
+
+def value_norms(model, cache, n):
+    """|V|_2, and the mean over a group's query heads of |V W_O|_1 and |V W_O|_2: (n_layer, n_kv_head, n) each."""
+    out = {"value.l2": [], "value.l1_wo": [], "value.l2_wo": []}
+    for layer, kept in zip(model.model.layers, cache.layers):
+        v = kept.values[0, :, :n].double()
+        n_kv, _, d = v.shape
+        n_head = layer.self_attn.o_proj.weight.shape[1] // d
+        # columns h*d .. (h+1)*d of W_O belong to query head h; query head h reads KV head h // group
+        w = layer.self_attn.o_proj.weight.double().reshape(-1, n_kv, n_head // n_kv, d)
+        projected = torch.einsum("gjd,eghd->ghje", v, w)
+        out["value.l2"].append(v.norm(dim=-1))
+        out["value.l1_wo"].append(projected.abs().sum(-1).mean(1))
+        out["value.l2_wo"].append(projected.norm(dim=-1).mean(1))
+    return {k: torch.stack(x).float().numpy() for k, x in out.items()}
+
+
+def check_file(path, model, tok, ends):
+    """The file just written, opened by programs that did not write it: transformers (folders), llama.cpp (GGUF)."""
+    ids = tok.encode("The lamp could be seen for only six miles.", add_special_tokens=False).ids * 8
+    want = model(torch.tensor([ids])).logits[0].numpy()
+    if path.endswith(".gguf"):
+        from llama_cpp import Llama
+
+        other = Llama(path, n_ctx=512, logits_all=True, n_threads=1, verbose=False)
+        assert other.tokenize("keeper 123".encode(), add_bos=False, special=True) == tok.encode("keeper 123").ids
+        other.eval(ids)
+        got, limit = other.scores[: len(ids)], 0.05  # llama.cpp rounds activations to 8 bits
+        other.close()
+    else:
+        from transformers import AutoModelForCausalLM
+
+        other = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
+        assert list(other.generation_config.eos_token_id) == ends
+        got, limit = other(torch.tensor([ids])).logits[0].numpy(), 1e-5
+    error = np.linalg.norm(got - want) / np.linalg.norm(want)
+    print(f"{path.rsplit('/', 1)[1]}: logits as read by the other program differ by {error:.1e}")
+    assert error < limit
