@@ -63,16 +63,17 @@ endif
 
 NVCC     ?= $(firstword $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME))) $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 NVCC_VER := $(if $(NVCC),$(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p'))
+ifeq ($(filter auto 0 1,$(CUDA)),)
+$(error CUDA=$(CUDA) is not one of auto 0 1)
+endif
 ifeq ($(CUDA),0)
 CUDA_STATE := off (CUDA=0)
 else ifneq ($(and $(NVCC),$(NVCC_VER)),)
 CUDA_STATE := toolkit $(NVCC_VER) found ($(NVCC)); this version of kvglass runs on the CPU only
 else ifeq ($(CUDA),1)
 $(error CUDA=1, but there is no working nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
-else ifeq ($(CUDA),auto)
-CUDA_STATE := off (no nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
 else
-$(error CUDA=$(CUDA) is not one of auto 0 1)
+CUDA_STATE := off (no nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
 endif
 
 # ---- files ----

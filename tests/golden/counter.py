@@ -1,7 +1,7 @@
 """Numbers that Python and C make alike: value i of a named array is a function of the name, the seed and i alone.
 
 splitmix64's finaliser over seed ^ fnv1a64(name) + (i + 1) * golden ratio; its upper 24 bits, centred, are a multiple of 2^-23 in
-[-1, 1), exact in float32; one float32 product scales it. tests/golden/counter.c is the same in C.
+[-1, 1), exact in float32; one float32 product scales it. tests/support/counter.c is the same in C.
 """
 
 import numpy as np
