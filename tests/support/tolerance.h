@@ -9,6 +9,7 @@
 #define TOL_MARGIN 1e-3     /* a greedy choice closer than this may differ: half of what two logits may be off, and float32 order */
 #define TOL_NORM_REL 2e-5   /* norms of cached keys and values, relative to the row's largest: float32 states after many layers */
 #define TOL_ROW_SUM 1e-5    /* a float32 softmax over 8192 keys sums to 1 within n * eps / 2 in the worst case */
+#define TOL_GOLDEN 5e-7    /* shares kept as float32 against float64, and their ratio */
 #define TOL_CURVE 1.2e-7    /* a value of magnitude 1 stored as float32: one unit in the last place */
 #define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
 
