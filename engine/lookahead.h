@@ -36,14 +36,26 @@ struct lookahead_load_options {
 };
 
 /* Refuses tensors that fit nothing or two places (the error lists what was found), shapes that are not the model's, and another
- * base hash unless told otherwise. The result is immutable and independent of the model's lifetime. */
+ * base hash unless told otherwise. The result is immutable and independent of the model's lifetime.
+ *
+ * How names are read: they fall into words at every character that is no letter or digit and between letters and digits. The
+ * layer is the number after layers, layer, blocks, block or h; the projection the one word q, k, v, o, gate, up, down (or q_proj,
+ * qproj, ...); A or B the word a, b, loraA, or lora_down, lora_up. The rank is in the metadata or the shorter side, one for all. A
+ * tensor of no layer and no projection is the embedding. Either orientation; a square matrix only under its written name.
+ *
+ * m may be NULL, to look into a file (kvglass info): layers and widths then come from the file itself and are only checked
+ * against each other. o may be NULL. */
 int lookahead_load(struct lookahead **out, const struct model *m, const char *path, const struct lookahead_load_options *o,
 	struct err *e);
-/* The control: soft tokens normal at the scale of the model's own embedding (its overall standard deviation), no adapters active
- * (A random, B zero). r may be 0: no LoRA at all. */
+/* The control: soft tokens normal at the scale of the model's own embedding (its overall standard deviation, of 4096 evenly spread
+ * rows when it has more), no adapters active (A uniform in +-1/sqrt(n_in) as PEFT starts, B zero; the last layer has only q and k). r may
+ * be 0: no LoRA at all. base_name is set, base_sha256 left to whoever saves the result. */
 int lookahead_untrained(struct lookahead **out, const struct model *m, int n_lookahead, int r, float alpha, uint64_t seed,
 	struct err *e);
+/* Written names, F32 or BF16, atomically. ERR_USE when ranks differ. */
 int lookahead_save(const struct lookahead *l, const char *path, bool bf16, struct err *e);
-void lookahead_free(struct lookahead *l);
+void lookahead_free(struct lookahead *l); /* NULL is allowed; each array and text is freed on its own, so they may be replaced */
+/* "q", "k", "v", "o", "gate", "up", "down": the written word of PROJ_Q ... */
+const char *projection_name(int proj);
 
 #endif
