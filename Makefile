@@ -10,10 +10,10 @@ CUDA    ?= auto
 # Debian packages, the one list that README, demo and CI use (make packages prints it).
 PACKAGES := gcc libc6-dev make pkg-config python3 python3-pip ca-certificates \
 	libdnnl-dev libjansson-dev nettle-dev libpcre2-dev libutf8proc-dev libncurses-dev ncurses-term \
-	libpng-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core tmux
+	libpng-dev zlib1g-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core tmux
 
 BUILD := build/$(config)
-PKGS  := jansson nettle libpcre2-8 libutf8proc ncursesw libpng cairo pangocairo
+PKGS  := jansson nettle libpcre2-8 libutf8proc ncursesw libpng zlib cairo pangocairo pangoft2 fontconfig
 
 # As many jobs as there are cores, unless the command line or an outer make says otherwise.
 ifeq ($(MAKELEVEL),0)
