@@ -10,6 +10,7 @@
 
 #define MAX_JSON (1u << 20)      /* bytes of a provenance text */
 #define MAX_INFLATED (64u << 20) /* of all compressed streams of a PDF together */
+#define MAX_TRIES 256            /* places of a PDF to look at: a hostile file is nothing but places */
 #define PREFIX_BYTES (sizeof PROVENANCE_PREFIX - 1)
 
 struct view { /* bytes of the file */
@@ -214,7 +215,7 @@ static bool find_keywords(struct provenance *out, struct view v)
 {
 	uint8_t *text = malloc(MAX_JSON);
 	bool found = false;
-	while (text && skip_past(&v, "/Keywords")) {
+	for (int i = 0; i < MAX_TRIES && text && skip_past(&v, "/Keywords"); i++) {
 		struct view s = v;
 		while (left(s) > 0 && strchr(" \t\r\n", *s.at) && *s.at)
 			s.at++;
@@ -261,7 +262,7 @@ static bool find_in_stream(struct provenance *out, struct view v, size_t *budget
 static bool find_in_object_streams(struct provenance *out, struct view v)
 {
 	size_t budget = MAX_INFLATED;
-	while (budget > 0 && skip_past(&v, "/ObjStm")) {
+	for (int i = 0; i < MAX_TRIES && budget > 0 && skip_past(&v, "/ObjStm"); i++) {
 		struct view s = v;
 		if (!skip_past(&s, "stream"))
 			return false;
