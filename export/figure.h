@@ -22,26 +22,37 @@ struct figure_spec {
 	enum figure_kind kind;
 	enum figure_rows rows;
 	int layer, head;           /* query head; -1: not chosen */
-	const char *const *method; /* panels in this order; NULL: truth, snapkv, lookahead as available */
+	const char *const *method; /* panels in this order; NULL: truth, snapkv, lookahead as available (curves: every method) */
 	int n_method;
 	int budget;                /* default 128 */
-	double width_in;           /* default from venue, else 6.75 */
+	double width_in;           /* 0: 6.75; see figure_venue_width() */
 	double height_in;          /* 0: what the content needs, at most 9 */
 	int dpi;                   /* PNG, default 300 */
 	int first, last;           /* token range shown, last exclusive; 0, 0: all */
 	enum ramp_scale scale;
-	enum ramp_colour colour;
-	bool anonymous;            /* no user, host or path inside */
-	const char *command;       /* equivalent command line, kept inside the file */
+	enum ramp_colour colour;   /* RAMP_DIFFERENCE with a colour that is not diverging is drawn in RAMP_DIVERGING */
+	bool anonymous;            /* no user, host or path inside: commands and names keep the last part of a path */
+	const char *command;       /* equivalent command line, kept inside the file; NULL: figure_command() without the capture's path */
+	uint64_t seed;             /* of the random control, as given to evaluation_open(); only written down */
 };
 struct figure_spec figure_spec_default(void);
 /* "icml", "icml-full", "neurips", "neurips-half", "iclr", "acl", "acl-full" -> inches; 0: unknown. */
 double figure_venue_width(const char *venue);
 const char *const *figure_venues(int *n);
 
-/* Format by the ending of path: .png .pdf .svg, .tex (overlay), .csv .json (the data that is drawn). Written atomically. */
+/* Format by the ending of path: .png .pdf .svg, .tex (overlay), .csv .json (the data that is drawn). Written atomically.
+ *   heatmap  panels of layer x token, head x token (rows HEADS, layer chosen) or a strip a method (rows ONE, layer and head chosen)
+ *   overlay  the prompt's text with what each method keeps at the budget: in one KV head (layer and head chosen: the head's group), in a
+ *            layer, or in all; the shade is the share of (layer, KV head) pairs that keep a token
+ *   curves   mass and overlap over all budgets, in the same scopes
+ * "truth" and "oracle" name the same method. ERR_USE names what is wrong in the spec, ERR_SYSTEM what the machine refused. */
 int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e);
-/* The command kept inside a figure (owned by the caller, free) and the capture's hash. */
+
+/* The `kvglass export` line that draws a figure of this spec from this capture; only what differs from the defaults is written.
+ * capture and path may be NULL (CAPTURE.kvg, no -o). Owned by the caller (free); NULL: out of memory. */
+char *figure_command(const struct figure_spec *spec, const struct protocol *protocol, const char *capture, const char *path);
+
+/* The command kept inside a PNG, PDF or SVG figure (owned by the caller, free) and the capture's hash ("" when it was never saved). */
 int figure_provenance(const char *path, char **command, char capture_sha256[65], struct err *e);
 
 #endif

@@ -46,6 +46,11 @@ void canvas_close(struct canvas *c)
 	free(c);
 }
 
+void canvas_fail(struct canvas *c)
+{
+	c->failed = ERR_MEMORY;
+}
+
 void canvas_fill(struct canvas *c, struct rect r, uint32_t rgb)
 {
 	if (r.w > 0 && r.h > 0)

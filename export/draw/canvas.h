@@ -45,6 +45,7 @@ int canvas_open(struct canvas **out, const struct canvas_options *o, struct err 
 /* The file's bytes, owned by the caller (free). Ends drawing. */
 int canvas_finish(struct canvas *c, uint8_t **bytes, size_t *n_bytes, struct err *e);
 void canvas_close(struct canvas *c); /* NULL is allowed */
+void canvas_fail(struct canvas *c);  /* out of memory while drawing; canvas_finish() will say so */
 
 void canvas_fill(struct canvas *c, struct rect r, uint32_t rgb);
 void canvas_line(struct canvas *c, double x0, double y0, double x1, double y1, const struct stroke *s);

@@ -1,0 +1,87 @@
+#include "export/plot/origin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/file.h"
+
+struct collector {
+	struct provenance *out;
+	bool anonymous;
+	int rc;
+	struct err *e;
+};
+
+static void add(struct collector *k, const char *name, const char *value)
+{
+	if (!k->rc)
+		k->rc = provenance_add(k->out, name, value, k->e);
+}
+
+static void add_int(struct collector *k, const char *name, long long value)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%lld", value);
+	add(k, name, text);
+}
+
+/* Names from the capture: a model's or a module's name may be a path. */
+static void add_name(struct collector *k, const char *name, const char *value)
+{
+	const char *slash = value && k->anonymous ? strrchr(value, '/') : NULL;
+	add(k, name, slash && slash[1] ? slash + 1 : value);
+}
+
+static void add_command(struct collector *k, const struct evaluation *ev, const struct figure_spec *spec)
+{
+	char *made = spec->command ? NULL : figure_command(spec, evaluation_protocol(ev), NULL, NULL);
+	const char *command = spec->command ? spec->command : made;
+	char *kept = command ? shell_to_keep(command, k->anonymous) : NULL;
+	if (kept)
+		add(k, "command", kept);
+	else if (!k->rc)
+		k->rc = err_set(k->e, ERR_MEMORY, "figure: out of memory");
+	free(made);
+	free(kept);
+}
+
+static void add_protocol(struct collector *k, const struct protocol *p)
+{
+	static const char *const pools[] = {[POOL_NONE] = "none", [POOL_AVG] = "avg", [POOL_MAX] = "max"};
+	static const char *const groups[] = {[REDUCE_MEAN] = "mean over the query heads of a KV head",
+		[REDUCE_MAX] = "max over the query heads of a KV head", [REDUCE_SUM] = "sum over the query heads of a KV head",
+		[REDUCE_NONE] = "none, every query head for itself"};
+	add_int(k, "sink", p->select.sink);
+	add_int(k, "window", p->select.window);
+	add(k, "pool", pools[p->score.pool]);
+	if (p->score.pool != POOL_NONE)
+		add_int(k, "kernel", p->score.kernel);
+	add(k, "gqa", groups[p->score.group]);
+}
+
+int origin_collect(struct provenance *out, const struct evaluation *ev, const struct figure_spec *spec, struct err *e)
+{
+	static const char *const kinds[] = {[FIGURE_HEATMAP] = "heatmap", [FIGURE_OVERLAY] = "overlay", [FIGURE_CURVES] = "curves"};
+	static const char *const names[] = {"model_name", "module_name"};
+	static const char *const facts[] = {"model_sha256", "module_sha256", "arch", "prompt_mode", "response_source", "precision", "device"};
+	const struct capture *c = evaluation_capture(ev);
+	struct collector k = {.out = out, .anonymous = spec->anonymous, .e = e};
+	char prompt[65];
+	sha256_hex(c->text + c->offset[0], (size_t)(c->offset[c->n_prompt] - c->offset[0]), prompt);
+	add(&k, "figure", kinds[spec->kind]);
+	add_command(&k, ev, spec);
+	add(&k, "capture_sha256", c->sha256);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		add_name(&k, names[i], capture_meta(c, names[i]));
+	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+		add(&k, facts[i], capture_meta(c, facts[i]));
+	add(&k, "prompt_sha256", prompt);
+	add_int(&k, "n_prompt", c->n_prompt);
+	add_int(&k, "n_response", c->n_response);
+	if (c->window > 0)
+		add_int(&k, "window_rows", c->window);
+	add_protocol(&k, evaluation_protocol(ev));
+	add_int(&k, "budget", spec->budget);
+	add_int(&k, "seed", (long long)spec->seed);
+	return k.rc;
+}
