@@ -121,14 +121,14 @@ static double units(int pango)
 }
 
 /* The advance without the white space that hangs over a wrapped end. */
-static double visible_width(PangoLayoutLine *line, const char *text, size_t *last)
+static double visible_width(PangoLayoutLine *line, const struct text_request *r, size_t last)
 {
-	size_t end = *last;
-	while (end > (size_t)line->start_index && text[end - 1] == ' ')
+	size_t end = last;
+	while (r->wrap > 0 && end > (size_t)line->start_index && r->utf8[end - 1] == ' ')
 		end--;
 	PangoRectangle logical;
 	pango_layout_line_get_extents(line, NULL, &logical);
-	if (end == *last || line->resolved_dir == PANGO_DIRECTION_RTL)
+	if (end == last || line->resolved_dir == PANGO_DIRECTION_RTL)
 		return units(logical.width);
 	int x;
 	pango_layout_line_index_to_x(line, (int)end, FALSE, &x);
@@ -147,7 +147,7 @@ static void place_lines(struct text_block *b)
 		p->first = (size_t)line->start_index;
 		p->last = (size_t)line->start_index + (size_t)line->length;
 		p->x = b->request.wrap > 0 ? units(logical.x) : 0;
-		p->width = visible_width(line, b->utf8, &p->last);
+		p->width = visible_width(line, &b->request, p->last);
 		p->right_to_left = line->resolved_dir == PANGO_DIRECTION_RTL;
 		pango_layout_iter_next_line(it);
 	}

@@ -154,9 +154,8 @@ void overlay_note_text(const struct overlay *o, char *out, size_t n_out)
 	char scope[80];
 	const struct selection *s = &evaluation_protocol(o->ev)->select;
 	plot_scope_text(o->ev, o->scope, scope, sizeof scope);
-	snprintf(out, n_out, "%s %s at budget %d = %d first + %d last + %d chosen of %d",
-		o->n_pair == 1 ? "kept in" : "shade: how many (layer, KV head) pairs keep the token,", scope, o->spec->budget, s->sink, s->window, o->k,
-		o->cand_last - o->cand_first);
+	snprintf(out, n_out, "%s%s; budget %d = %d first + %d last + %d chosen of %d", o->n_pair == 1 ? "" : "heads that keep the token, of ", scope,
+		o->spec->budget, s->sink, s->window, o->k, o->cand_last - o->cand_first);
 }
 
 /* ---- tables ---- */

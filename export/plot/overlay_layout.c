@@ -31,7 +31,7 @@ static uint8_t *ink_bytes(const struct overlay *o, int panel)
 	for (int i = 0; i < o->pieces.n_span; i++) {
 		const struct text_span *s = &o->pieces.span[i];
 		for (size_t b = s->first; b < s->last; b++)
-			ink[b] = o->pieces.boxed[i] ? ink[b] | INK_SMALL : INK_PALE;
+			ink[b] |= o->pieces.boxed[i] ? INK_SMALL : 0;
 	}
 	return ink;
 }
