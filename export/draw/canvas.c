@@ -62,6 +62,11 @@ void canvas_line(struct canvas *c, double x0, double y0, double x1, double y1, c
 	canvas_path(c, (struct point[]){{x0, y0}, {x1, y1}}, 2, s);
 }
 
+bool canvas_is_closed(const struct point *p, int n)
+{
+	return n > 2 && !memcmp(&p[0], &p[n - 1], sizeof p[0]);
+}
+
 void canvas_path(struct canvas *c, const struct point *p, int n, const struct stroke *s)
 {
 	if (n > 1)
@@ -75,11 +80,8 @@ void canvas_polygon(struct canvas *c, const struct point *p, int n, uint32_t rgb
 
 void canvas_frame(struct canvas *c, struct rect r, const struct stroke *s)
 {
-	/* The first side is drawn twice: its end closes the corner. */
-	const struct point corner[] = {
-		{r.x, r.y}, {r.x + r.w, r.y}, {r.x + r.w, r.y + r.h}, {r.x, r.y + r.h}, {r.x, r.y}, {r.x + r.w, r.y},
-	};
-	canvas_path(c, corner, 6, s);
+	const struct point corner[] = {{r.x, r.y}, {r.x + r.w, r.y}, {r.x + r.w, r.y + r.h}, {r.x, r.y + r.h}, {r.x, r.y}};
+	canvas_path(c, corner, 5, s);
 }
 
 void canvas_cells(struct canvas *c, struct rect r, const uint32_t *cell, int columns, int rows)

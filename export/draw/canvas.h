@@ -49,6 +49,7 @@ void canvas_fail(struct canvas *c);  /* out of memory while drawing; canvas_fini
 
 void canvas_fill(struct canvas *c, struct rect r, uint32_t rgb);
 void canvas_line(struct canvas *c, double x0, double y0, double x1, double y1, const struct stroke *s);
+/* A path that ends where it began (exactly) is closed: its corner is joined like the others. */
 void canvas_path(struct canvas *c, const struct point *p, int n, const struct stroke *s);
 void canvas_polygon(struct canvas *c, const struct point *p, int n, uint32_t rgb); /* closed and filled */
 void canvas_frame(struct canvas *c, struct rect r, const struct stroke *s);

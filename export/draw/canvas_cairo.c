@@ -159,11 +159,14 @@ static void cairo_path(struct canvas *c, const struct point *p, int n, const str
 	double pixels = fmax(1, round(width * s->scale));
 	if (crisp)
 		width = pixels / s->scale;
-	for (int i = 0; i < n; i++) {
+	bool closed = canvas_is_closed(p, n);
+	for (int i = 0; i < n - closed; i++) {
 		double x = crisp ? snap_middle(s, p[i].x, pixels) : p[i].x;
 		double y = crisp ? snap_middle(s, p[i].y, pixels) : p[i].y;
 		cairo_line_to(s->cr, x, y);
 	}
+	if (closed)
+		cairo_close_path(s->cr);
 	set_colour(s->cr, stroke->rgb);
 	cairo_set_line_width(s->cr, width);
 	cairo_set_dash(s->cr, stroke->dash, stroke->n_dash, 0);

@@ -2,6 +2,8 @@
 #ifndef KVGLASS_EXPORT_DRAW_CANVAS_KIND_H
 #define KVGLASS_EXPORT_DRAW_CANVAS_KIND_H
 
+#include <stdbool.h>
+
 #include "export/draw/canvas.h"
 
 struct canvas_ops {
@@ -17,6 +19,9 @@ struct canvas_ops {
 	void (*close)(struct canvas *c);
 };
 extern const struct canvas_ops canvas_png_ops, canvas_pdf_ops, canvas_svg_ops;
+
+/* Does the path end where it began? */
+bool canvas_is_closed(const struct point *p, int n);
 
 struct canvas {
 	const struct canvas_ops *op;

@@ -120,8 +120,9 @@ static void put_points(FILE *f, const struct point *p, int n)
 static void svg_path(struct canvas *c, const struct point *p, int n, const struct stroke *s)
 {
 	FILE *f = svg_of(c)->out;
-	fputs("<polyline", f);
-	put_points(f, p, n);
+	bool closed = canvas_is_closed(p, n);
+	fputs(closed ? "<polygon" : "<polyline", f);
+	put_points(f, p, n - closed);
 	fprintf(f, " fill=\"none\" stroke=\"#%06x\"", s->rgb & 0xffffffu);
 	put_attribute(f, "stroke-width", s->width);
 	if (s->n_dash) {

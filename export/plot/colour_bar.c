@@ -101,7 +101,8 @@ static void draw_flat(struct canvas *c, struct text_engine *t, const struct colo
 	for (int i = 0; i < n; i++) {
 		double x = bar->at.x + (double)tick[i].level * bar->at.w;
 		canvas_line(c, x, bottom, x, bottom + PLOT_TICK, &plot_frame);
-		canvas_text(c, t, &plot_tick, (struct point){x, base}, ALIGN_CENTRE, TURN_NONE, tick[i].text);
+		enum align align = i == 0 ? ALIGN_LEFT : i == n - 1 ? ALIGN_RIGHT : ALIGN_CENTRE; /* the ends stay above the bar */
+		canvas_text(c, t, &plot_tick, (struct point){x, base}, align, TURN_NONE, tick[i].text);
 	}
 	struct point at = {bar->at.x + bar->at.w / 2, base + 3 + PLOT_LABEL_SIZE * TEXT_ASCENT + PLOT_TICK_SIZE * TEXT_DESCENT};
 	canvas_text(c, t, &plot_label, at, ALIGN_CENTRE, TURN_NONE, bar_label(bar->scale));

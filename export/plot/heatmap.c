@@ -113,6 +113,25 @@ static int fill_kept(struct heatmap *h, struct heatmap_panel *p, struct err *e)
 	return rc;
 }
 
+/* The KV head's agreement beside each of its query heads. */
+static int fill_best(struct heatmap *h, struct heatmap_panel *p, struct err *e)
+{
+	int k = evaluation_k(h->ev, h->spec->budget, NULL);
+	if (k <= 0 || h->spec->rows == FIGURE_ONE || !strcmp(p->name, "truth") || evaluation_find(h->ev, "oracle") < 0)
+		return 0;
+	p->best = malloc((size_t)h->n_row * sizeof *p->best);
+	if (!p->best)
+		return err_set(e, ERR_MEMORY, "figure: out of memory");
+	for (int row = 0; row < h->n_row; row++) {
+		struct scope s;
+		int head;
+		heatmap_row(h, row, &s.layer, &head);
+		s.kv_head = head < 0 ? -1 : plot_unit(h->ev, head);
+		p->best[row] = evaluation_agreement(h->ev, p->method, s, k).mass_ratio;
+	}
+	return 0;
+}
+
 static void find_prompt_sinks(struct heatmap *h, uint8_t *scratch)
 {
 	const struct capture *c = evaluation_capture(h->ev);
@@ -141,7 +160,7 @@ static int add_panel(struct maker *k, int method, struct err *e)
 	int rc = fill_panel(k, p, e);
 	if (!rc && p->kept)
 		rc = fill_kept(h, p, e);
-	return rc;
+	return rc ? rc : fill_best(h, p, e);
 }
 
 static int fill(struct maker *k, const int *method, int n_method, struct err *e)
@@ -203,6 +222,7 @@ void heatmap_free(struct heatmap *h)
 	for (int i = 0; i < h->n_panel; i++) {
 		free(h->panel[i].value);
 		free(h->panel[i].kept);
+		free(h->panel[i].best);
 	}
 	free(h->prompt_sink);
 	text_block_free(h->layout.note);

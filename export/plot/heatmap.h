@@ -8,12 +8,15 @@
 #define HEATMAP_LABEL_CHARACTERS 14 /* of a token under its cell */
 
 #define HEATMAP_KEPT 4.0           /* height of the strip of kept tokens */
+#define HEATMAP_BEST 14.0          /* width of the bars of agreement beside the rows */
+#define HEATMAP_BEST_GAP 2.0
 
 struct heatmap_panel {
 	int method; /* index in the evaluation */
 	const char *name, *label;
 	float *value;    /* (n_row, n_shown) on the spec's scale; NaN: not a candidate */
 	uint8_t *kept;   /* (n_shown) at the budget; FIGURE_ONE only, else NULL */
+	double *best;    /* (n_row) mass kept at the budget as a share of the best possible; NULL: truth itself, or nothing to compare with */
 };
 
 /* Where it stands, points. */
@@ -22,7 +25,9 @@ struct heatmap_layout {
 	int columns, grid_rows;   /* of panels */
 	double left, top;         /* of the first panel's cells */
 	double panel_w, panel_h;  /* of the cells with their masked ends */
-	double step_x, step_y;    /* from panel to panel */
+	double panel_x[PLOT_MAX_PANEL]; /* left edges */
+	double right;             /* of the last column, its agreement bars included */
+	double step_y;            /* from panel to panel */
 	double kept_h;            /* of the strip of kept tokens under FIGURE_ONE, with its gap; else 0 */
 	double sink_w, window_w;  /* masked ends */
 	int per_cell, n_cell;     /* tokens a cell at most, cells a row (candidates only) */

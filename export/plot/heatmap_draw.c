@@ -6,6 +6,7 @@
 #include "export/plot/heatmap.h"
 
 #define GROUND 0xf0f0f0u /* of masked cells */
+#define BARS 0x7d7d7du
 #define HATCH 0x9a9a9au
 
 struct drawing {
@@ -17,7 +18,7 @@ struct drawing {
 static struct rect panel_rect(const struct drawing *d, int i)
 {
 	const struct heatmap_layout *l = &d->h->layout;
-	return (struct rect){l->left + i % l->columns * l->step_x, l->top + i / l->columns * l->step_y, l->panel_w, l->panel_h};
+	return (struct rect){l->panel_x[i], l->top + i / l->columns * l->step_y, l->panel_w, l->panel_h};
 }
 
 /* ---- cells ---- */
@@ -81,6 +82,21 @@ static void draw_kept(const struct drawing *d, const struct heatmap_panel *p, st
 	canvas_frame(d->c, strip, &(struct stroke){.width = 0.4, .rgb = PLOT_PALE});
 }
 
+/* How much of the best possible mass the row's choice keeps, beside the row. */
+static void draw_best(const struct drawing *d, const struct heatmap_panel *p, struct rect r)
+{
+	struct rect strip = {r.x + r.w + HEATMAP_BEST_GAP, r.y, HEATMAP_BEST, r.h};
+	double pitch = r.h / d->h->n_row;
+	for (int row = 0; row < d->h->n_row; row++) {
+		/* One bar for the query heads that choose together. */
+		bool goes_on = d->h->spec->rows == FIGURE_HEADS && row + 1 < d->h->n_row && plot_unit(d->h->ev, row) == plot_unit(d->h->ev, row + 1);
+		if (isfinite(p->best[row]))
+			canvas_fill(d->c, (struct rect){strip.x, r.y + row * pitch, fmin(p->best[row], 1) * strip.w, goes_on ? pitch : pitch * 0.82}, BARS);
+	}
+	canvas_line(d->c, strip.x + strip.w / 2, strip.y, strip.x + strip.w / 2, strip.y + strip.h, &(struct stroke){.width = 0.4, .rgb = 0xffffff});
+	canvas_frame(d->c, strip, &(struct stroke){.width = 0.4, .rgb = PLOT_PALE});
+}
+
 /* White lines between the query heads of different KV heads. */
 static void draw_groups(const struct drawing *d, struct rect r)
 {
@@ -139,7 +155,7 @@ static void draw_numbers(const struct drawing *d, struct rect r, double y)
 	int first = h->first + h->n_sink, last = h->last - h->n_window;
 	double left = r.x + (d->h->layout.sink_w > 0 ? d->h->layout.sink_w + 1 : -number_w);
 	double right = r.x + r.w + (d->h->layout.window_w > 0 ? -d->h->layout.window_w - 1 : number_w);
-	int step = plot_tick_step(last - first, (int)fmax(2, r.w / (number_w * 1.7)));
+	int step = plot_tick_step(last - first, (int)fmax(2, r.w / (number_w + 7)));
 	for (int j = (first + step - 1) / step * step; j < last; j += step) {
 		double x = r.x + heatmap_x(h, j + 0.5);
 		snprintf(text, sizeof text, "%d", j);
@@ -183,7 +199,7 @@ static void draw_token_axis(const struct drawing *d, struct rect r)
 static void rows_label(const struct drawing *d, char *out, size_t n_out)
 {
 	if (d->h->spec->rows == FIGURE_HEADS)
-		snprintf(out, n_out, d->h->layout.panel_h < 60 ? "head, layer %d" : "query head, layer %d", d->h->spec->layer);
+		snprintf(out, n_out, d->h->layout.panel_h < 90 ? "head, layer %d" : "query head, layer %d", d->h->spec->layer);
 	else
 		snprintf(out, n_out, "layer");
 }
@@ -221,6 +237,8 @@ static void draw_panel(const struct drawing *d, int i)
 	canvas_frame(d->c, r, &plot_frame);
 	if (p->kept && d->h->layout.n_cell)
 		draw_kept(d, p, r);
+	if (p->best)
+		draw_best(d, p, r);
 	if (!stacked || i == 0)
 		draw_prompt_sinks(d, r);
 	if (i % d->h->layout.columns == 0 && d->h->spec->rows != FIGURE_ONE)
@@ -237,8 +255,8 @@ void heatmap_draw(const struct heatmap *h, struct text_engine *t, struct canvas 
 	struct drawing d = {h, t, c};
 	for (int i = 0; i < h->n_panel; i++)
 		draw_panel(&d, i);
-	double all_h = (l->grid_rows - 1) * l->step_y + l->panel_h + l->kept_h, all_w = (l->columns - 1) * l->step_x + l->panel_w;
-	plot_note(c, l->note, l->left + all_w / 2, PLOT_MARGIN, l->width - PLOT_MARGIN, l->note_y);
+	double all_h = (l->grid_rows - 1) * l->step_y + l->panel_h + l->kept_h, all_w = l->right - l->left;
+	plot_note(c, l->note, text_block_n_line(l->note) > 1 ? l->width / 2 : l->left + all_w / 2, PLOT_MARGIN, l->width - PLOT_MARGIN, l->note_y);
 	struct colour_bar bar = {.scale = h->spec->scale, .colour = plot_colour(h->spec), .max = h->max, .upright = !l->bar_below};
 	if (l->bar_below)
 		bar.at = (struct rect){l->left, l->bar_at, all_w, PLOT_BAR};

@@ -11,7 +11,7 @@
 #include "export/plot/heatmap.h"
 
 #define LEAST_PANEL 84.0                /* width */
-#define MASK 8.0                        /* width of a masked end */
+#define MASK 7.0                        /* width of a masked end */
 #define GAP_X 9.0
 #define GAP_Y 6.0
 #define STRIP 15.0 /* height of a strip of FIGURE_ONE */
@@ -26,7 +26,7 @@ static double natural_height(const struct heatmap *h, bool stacked)
 	if (h->spec->rows == FIGURE_ONE)
 		return STRIP;
 	if (h->spec->rows == FIGURE_HEADS)
-		return clamp(h->n_row * 8.5, 50, stacked ? 110 : 190);
+		return clamp(h->n_row * 10.2, 50, stacked ? 110 : 190);
 	return clamp(h->n_row * (stacked ? 3.0 : 4.4), 50, stacked ? 130 : 190);
 }
 
@@ -53,6 +53,25 @@ static double left_room(const struct heatmap *h, struct text_engine *t, bool sta
 	return PLOT_MARGIN + lines + widest_number(h, t) + PLOT_TICK + PLOT_GAP;
 }
 
+/* Room that a panel's bars of agreement take. */
+static double best_room(const struct heatmap *h, int panel)
+{
+	return h->panel[panel].best ? HEATMAP_BEST_GAP + HEATMAP_BEST : 0;
+}
+
+/* Room that bars and gaps take in the row of panels that has most of them. */
+static double widest_between(const struct heatmap *h, int columns)
+{
+	double widest = 0;
+	for (int first = 0; first < h->n_panel; first += columns) {
+		double between = 0;
+		for (int i = first; i < first + columns && i < h->n_panel; i++)
+			between += best_room(h, i) + (i > first ? GAP_X : 0);
+		widest = fmax(widest, between);
+	}
+	return widest;
+}
+
 static void divide(struct heatmap_layout *l, const struct heatmap *h, double room)
 {
 	bool stacked = l->width < PLOT_WIDE || h->spec->rows == FIGURE_ONE;
@@ -60,8 +79,10 @@ static void divide(struct heatmap_layout *l, const struct heatmap *h, double roo
 	int columns = h->n_panel < most ? h->n_panel : most;
 	l->grid_rows = (h->n_panel + columns - 1) / columns;
 	l->columns = (h->n_panel + l->grid_rows - 1) / l->grid_rows; /* even rows */
-	l->panel_w = (room - GAP_X * (l->columns - 1)) / l->columns;
-	l->step_x = l->panel_w + GAP_X;
+	l->panel_w = (room - widest_between(h, l->columns)) / l->columns;
+	for (int i = 0; i < h->n_panel; i++)
+		l->panel_x[i] = i % l->columns ? l->panel_x[i - 1] + l->panel_w + best_room(h, i - 1) + GAP_X : l->left;
+	l->right = l->left + room;
 }
 
 static void divide_tokens(struct heatmap_layout *l, const struct heatmap *h)
@@ -88,13 +109,16 @@ static void describe_axis(const struct heatmap *h, const struct heatmap_layout *
 {
 	const struct selection *select = &evaluation_protocol(h->ev)->select;
 	size_t n = (size_t)snprintf(out, n_out, "token position");
+	bool bars = false;
+	for (int i = 0; i < h->n_panel; i++)
+		bars |= h->panel[i].best != NULL;
 	if (l->per_cell > 1)
 		n += (size_t)snprintf(out + n, n_out - n, " (a cell: the %s of up to %d tokens)",
 			heatmap_cell_is_mean(h->spec->scale) ? "mean" : "largest", l->per_cell);
 	if (h->spec->rows == FIGURE_ONE)
 		n += (size_t)snprintf(out + n, n_out - n, ", layer %d, query head %d", h->spec->layer, h->spec->head);
 	if (h->n_sink && h->n_window)
-		n += (size_t)snprintf(out + n, n_out - n, "; S, W: first %d and last %d, always kept", select->sink, select->window);
+		n += (size_t)snprintf(out + n, n_out - n, "; S,\xc2\xa0W: first %d and last %d, always kept", select->sink, select->window);
 	else if (h->n_sink)
 		n += (size_t)snprintf(out + n, n_out - n, "; S: first %d, always kept", select->sink);
 	else if (h->n_window)
@@ -102,12 +126,14 @@ static void describe_axis(const struct heatmap *h, const struct heatmap_layout *
 	if (h->n_prompt_sink)
 		n += (size_t)snprintf(out + n, n_out - n, "; \xe2\x96\xbe sink inside the prompt");
 	if (h->spec->rows == FIGURE_ONE)
-		snprintf(out + n, n_out - n, "; strips below: kept at budget %d", h->spec->budget);
+		n += (size_t)snprintf(out + n, n_out - n, "; strips below: kept at budget %d", h->spec->budget);
+	if (bars)
+		snprintf(out + n, n_out - n, "; bars: mass kept at budget %d, 0 to 100 %% of the best possible", h->spec->budget);
 }
 
 static int lay_out_note(struct heatmap_layout *l, const struct heatmap *h, struct text_engine *t, struct err *e)
 {
-	char text[400];
+	char text[480];
 	describe_axis(h, l, text, sizeof text);
 	struct text_request r = {.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = l->width - 2 * PLOT_MARGIN};
 	return text_block_make(&l->note, t, &r, e);

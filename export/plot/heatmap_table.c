@@ -43,6 +43,8 @@ static json_t *json_row(const struct heatmap *h, const struct heatmap_panel *p, 
 	failed |= plot_json_set(object, "layer", json_integer(layer));
 	failed |= plot_json_set(object, "head", head < 0 ? json_null() : json_integer(head));
 	failed |= plot_json_set(object, "values", values);
+	if (p->best)
+		failed |= plot_json_set(object, "mass_ratio", table_json_number(p->best[row]));
 	if (!failed)
 		return object;
 	json_decref(object);

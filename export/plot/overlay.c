@@ -40,15 +40,21 @@ static int fill_panel(struct overlay *o, int method, struct err *e)
 	p->label = plot_method_label(o->ev, method);
 	p->votes = calloc(n, sizeof *p->votes);
 	p->step = calloc(n, 1);
-	if (!p->votes || !p->step)
+	uint16_t *all = malloc(sizeof *all * (size_t)evaluation_capture(o->ev)->n_prompt);
+	if (!p->votes || !p->step || !all) {
+		free(all);
 		return err_set(e, ERR_MEMORY, "figure: out of memory for %zu tokens", n);
+	}
+	evaluation_votes_all(o->ev, method, o->scope, o->k, all);
 	for (int j = o->first; j < o->last; j++) {
-		int votes = overlay_is_always_kept(o, j) ? o->n_pair : evaluation_votes(o->ev, method, o->scope, o->k, j), step = 0;
+		bool always = overlay_is_always_kept(o, j);
+		int votes = always ? o->n_pair : all[j], step = 0;
 		while (step < o->n_step && votes >= o->threshold[step])
 			step++;
 		p->votes[j - o->first] = votes;
-		p->step[j - o->first] = (uint8_t)(overlay_is_always_kept(o, j) ? 0 : step);
+		p->step[j - o->first] = (uint8_t)(always ? 0 : step);
 	}
+	free(all);
 	return 0;
 }
 

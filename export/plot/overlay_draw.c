@@ -6,6 +6,7 @@
 
 #define MAX_RANGE 8 /* pieces of one token on one line; more than two need text of both directions */
 #define RISE 6.6    /* of a mark above the baseline */
+#define INSET 0.4   /* of boxes, so that neighbours stay two */
 #define FALL 2.0    /* below it; the underline hangs under that */
 
 struct drawing {
@@ -15,7 +16,7 @@ struct drawing {
 };
 
 static const struct stroke always_line = {.width = 0.5, .rgb = OVERLAY_PALE, .dash = {1, 1.2}, .n_dash = 2};
-static const struct stroke missed_line = {.width = 0.6, .rgb = PLOT_INK, .dash = {1.6, 1.2}, .n_dash = 2};
+static const struct stroke missed_line = {.width = 0.45, .rgb = 0x555555, .dash = {1.5, 1}, .n_dash = 2};
 static const struct stroke hex_line = {.width = 0.35, .rgb = OVERLAY_PALE};
 
 static void mark_step(const struct drawing *d, int step, struct text_range r, double base)
@@ -33,7 +34,7 @@ static void mark_token(const struct drawing *d, int panel, int i, struct text_ra
 	else if (overlay_is_always_kept(d->o, position))
 		canvas_line(d->c, r.first, base + FALL, r.last, base + FALL, &always_line);
 	else if (overlay_is_missed(d->o, panel, position))
-		canvas_frame(d->c, (struct rect){r.first, base - RISE, r.last - r.first, RISE + FALL}, &missed_line);
+		canvas_frame(d->c, (struct rect){r.first + INSET, base - RISE, fmax(r.last - r.first - 2 * INSET, INSET), RISE + FALL}, &missed_line);
 }
 
 /* First token that reaches past the line's start. */

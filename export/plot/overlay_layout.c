@@ -197,6 +197,8 @@ int overlay_legend(const struct overlay *o, struct text_engine *t, struct overla
 		struct overlay_entry entry = {.kind = kind <= o->n_step ? ENTRY_STEP : kind == o->n_step + 1 ? ENTRY_ALWAYS : ENTRY_MISSED, .step = kind};
 		if (entry.kind == ENTRY_MISSED && (o->n_pair > 1 || o->n_panel < 2))
 			continue;
+		if (entry.kind == ENTRY_ALWAYS && o->first >= o->cand_first && o->last <= o->cand_last)
+			continue;
 		if (entry.kind == ENTRY_STEP)
 			overlay_step_text(o, kind, entry.text, sizeof entry.text);
 		else

@@ -61,6 +61,11 @@ int plot_methods(const struct evaluation *ev, const struct figure_spec *spec, in
 	return 0;
 }
 
+int plot_unit(const struct evaluation *ev, int head)
+{
+	return head / (evaluation_capture(ev)->n_head / evaluation_n_unit(ev));
+}
+
 int plot_scope(const struct evaluation *ev, const struct figure_spec *spec, struct scope *out, struct err *e)
 {
 	const struct capture *c = evaluation_capture(ev);
@@ -73,25 +78,27 @@ int plot_scope(const struct evaluation *ev, const struct figure_spec *spec, stru
 		return 0;
 	if (spec->layer < 0)
 		return err_set(e, ERR_USE, "figure: head %d of which layer?", spec->head);
-	out->kv_head = spec->head / (c->n_head / c->n_kv_head);
+	out->kv_head = plot_unit(ev, spec->head);
 	return 0;
 }
 
 int plot_scope_pairs(const struct evaluation *ev, struct scope s)
 {
 	const struct capture *c = evaluation_capture(ev);
-	return s.layer < 0 ? c->n_layer * c->n_kv_head : s.kv_head < 0 ? c->n_kv_head : 1;
+	return s.layer < 0 ? c->n_layer * evaluation_n_unit(ev) : s.kv_head < 0 ? evaluation_n_unit(ev) : 1;
 }
 
 void plot_scope_text(const struct evaluation *ev, struct scope s, char *out, size_t n_out)
 {
 	const struct capture *c = evaluation_capture(ev);
+	int n_unit = evaluation_n_unit(ev);
+	const char *unit = n_unit == c->n_kv_head ? "KV" : "query";
 	if (s.layer < 0)
-		snprintf(out, n_out, "all %d layers \xc3\x97 %d KV heads", c->n_layer, c->n_kv_head);
+		snprintf(out, n_out, "all %d layers \xc3\x97 %d %s heads", c->n_layer, n_unit, unit);
 	else if (s.kv_head < 0)
-		snprintf(out, n_out, "layer %d, %d KV heads", s.layer, c->n_kv_head);
+		snprintf(out, n_out, "layer %d, %d %s heads", s.layer, n_unit, unit);
 	else
-		snprintf(out, n_out, "layer %d, KV head %d", s.layer, s.kv_head);
+		snprintf(out, n_out, "layer %d, %s head %d", s.layer, unit, s.kv_head);
 }
 
 int plot_range(const struct evaluation *ev, const struct figure_spec *spec, int *first, int *last, struct err *e)

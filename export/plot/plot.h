@@ -53,6 +53,8 @@ const char *plot_method_label(const struct evaluation *ev, int m);
 
 /* Checks layer and head against the capture and turns them into a scope (KV head of the query head). */
 int plot_scope(const struct evaluation *ev, const struct figure_spec *spec, struct scope *out, struct err *e);
+/* The unit of the evaluation that a query head belongs to: its KV head, or itself where the protocol does not reduce groups. */
+int plot_unit(const struct evaluation *ev, int head);
 /* "all 30 x 3 KV heads", "layer 12, 3 KV heads", "layer 12, KV head 1". */
 void plot_scope_text(const struct evaluation *ev, struct scope s, char *out, size_t n_out);
 int plot_scope_pairs(const struct evaluation *ev, struct scope s); /* (layer, KV head) pairs in it */
