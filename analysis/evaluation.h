@@ -53,6 +53,7 @@ void evaluation_close(struct evaluation *ev);
 
 const struct capture *evaluation_capture(const struct evaluation *ev);
 const struct protocol *evaluation_protocol(const struct evaluation *ev);
+uint64_t evaluation_seed(const struct evaluation *ev); /* of the random control */
 int evaluation_n_method(const struct evaluation *ev);
 const struct eval_method *evaluation_method(const struct evaluation *ev, int m);
 int evaluation_find(const struct evaluation *ev, const char *name); /* -1: not there or not available */

@@ -21,7 +21,7 @@ enum { N_VENUE = sizeof venues / sizeof *venues };
 
 struct figure_spec figure_spec_default(void)
 {
-	return (struct figure_spec){.layer = -1, .head = -1, .budget = 128, .width_in = 6.75, .dpi = 300, .seed = 1};
+	return (struct figure_spec){.layer = -1, .head = -1, .budget = 128, .width_in = 6.75, .dpi = 300};
 }
 
 double figure_venue_width(const char *venue)

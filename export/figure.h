@@ -32,8 +32,7 @@ struct figure_spec {
 	enum ramp_scale scale;
 	enum ramp_colour colour;   /* RAMP_DIFFERENCE with a colour that is not diverging is drawn in RAMP_DIVERGING */
 	bool anonymous;            /* no user, host or path inside: commands and names keep the last part of a path */
-	const char *command;       /* equivalent command line, kept inside the file; NULL: figure_command() without the capture's path */
-	uint64_t seed;             /* of the random control, as given to evaluation_open(); only written down */
+	const char *command;       /* equivalent command line, kept inside the file (without -o, whose value may not matter); NULL: none */
 };
 struct figure_spec figure_spec_default(void);
 /* "icml", "icml-full", "neurips", "neurips-half", "iclr", "acl", "acl-full" -> inches; 0: unknown. */
@@ -47,10 +46,6 @@ const char *const *figure_venues(int *n);
  *   curves   mass and overlap over all budgets, in the same scopes
  * "truth" and "oracle" name the same method. ERR_USE names what is wrong in the spec, ERR_SYSTEM what the machine refused. */
 int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e);
-
-/* The `kvglass export` line that draws a figure of this spec from this capture; only what differs from the defaults is written.
- * capture and path may be NULL (CAPTURE.kvg, no -o). Owned by the caller (free); NULL: out of memory. */
-char *figure_command(const struct figure_spec *spec, const struct protocol *protocol, const char *capture, const char *path);
 
 /* The command kept inside a PNG, PDF or SVG figure (owned by the caller, free) and the capture's hash ("" when it was never saved). */
 int figure_provenance(const char *path, char **command, char capture_sha256[65], struct err *e);

@@ -15,6 +15,11 @@ const struct protocol *evaluation_protocol(const struct evaluation *ev)
 	return &ev->protocol;
 }
 
+uint64_t evaluation_seed(const struct evaluation *ev)
+{
+	return ev->seed;
+}
+
 int evaluation_n_method(const struct evaluation *ev)
 {
 	return ev->n_method;

@@ -59,7 +59,11 @@ static int add_method(struct curves *c, int m, struct err *e)
 	if (!l)
 		return ERR_MEMORY;
 	for (int i = 0; i < c->n_point; i++) {
-		struct agreement a = evaluation_agreement(c->ev, m, c->scope, c->k[i]);
+		int *k, rc = plot_allocate(&k, c->ev, m, c->budget[i], e);
+		if (rc)
+			return rc;
+		struct agreement a = evaluation_agreement_at(c->ev, m, c->scope, k);
+		free(k);
 		l->mass[i] = a.mass;
 		l->overlap[i] = a.overlap;
 		l->mass_ratio[i] = a.mass_ratio;

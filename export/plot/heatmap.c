@@ -103,33 +103,35 @@ static int fill_panel(const struct maker *k, struct heatmap_panel *p, struct err
 
 static int fill_kept(struct heatmap *h, struct heatmap_panel *p, struct err *e)
 {
-	struct scope scope;
-	int k = evaluation_k(h->ev, h->spec->budget, e);
-	if (k < 0)
-		return ERR_USE;
-	int rc = plot_scope(h->ev, h->spec, &scope, e);
-	for (int j = h->first; !rc && j < h->last; j++)
-		p->kept[j - h->first] = evaluation_votes(h->ev, p->method, scope, k, j) > 0;
-	return rc;
+	struct plot_question q = {.method = p->method, .budget = h->spec->budget};
+	int *votes, rc = plot_scope(h->ev, h->spec, &q.scope, e);
+	if (rc || (rc = plot_votes(&votes, h->ev, &q, e)))
+		return rc;
+	for (int j = h->first; j < h->last; j++)
+		p->kept[j - h->first] = votes[j] > 0;
+	free(votes);
+	return 0;
 }
 
 /* The KV head's agreement beside each of its query heads. */
 static int fill_best(struct heatmap *h, struct heatmap_panel *p, struct err *e)
 {
-	int k = evaluation_k(h->ev, h->spec->budget, NULL);
-	if (k <= 0 || h->spec->rows == FIGURE_ONE || !strcmp(p->name, "truth") || evaluation_find(h->ev, "oracle") < 0)
+	if (h->spec->rows == FIGURE_ONE || !strcmp(p->name, "truth") || evaluation_find(h->ev, "oracle") < 0
+		|| evaluation_k(h->ev, h->spec->budget, NULL) <= 0)
 		return 0;
+	int *k, rc = plot_allocate(&k, h->ev, p->method, h->spec->budget, e);
+	if (rc)
+		return rc;
 	p->best = malloc((size_t)h->n_row * sizeof *p->best);
-	if (!p->best)
-		return err_set(e, ERR_MEMORY, "figure: out of memory");
-	for (int row = 0; row < h->n_row; row++) {
+	for (int row = 0; p->best && row < h->n_row; row++) {
 		struct scope s;
 		int head;
 		heatmap_row(h, row, &s.layer, &head);
 		s.kv_head = head < 0 ? -1 : plot_unit(h->ev, head);
-		p->best[row] = evaluation_agreement(h->ev, p->method, s, k).mass_ratio;
+		p->best[row] = evaluation_agreement_at(h->ev, p->method, s, k).mass_ratio;
 	}
-	return 0;
+	free(k);
+	return p->best ? 0 : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
 }
 
 static void find_prompt_sinks(struct heatmap *h, uint8_t *scratch)

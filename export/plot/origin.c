@@ -32,31 +32,32 @@ static void add_name(struct collector *k, const char *name, const char *value)
 	add(k, name, slash && slash[1] ? slash + 1 : value);
 }
 
-static void add_command(struct collector *k, const struct evaluation *ev, const struct figure_spec *spec)
+static void add_command(struct collector *k, const struct figure_spec *spec)
 {
-	char *made = spec->command ? NULL : figure_command(spec, evaluation_protocol(ev), NULL, NULL);
-	const char *command = spec->command ? spec->command : made;
-	char *kept = command ? shell_to_keep(command, k->anonymous) : NULL;
+	if (!spec->command || k->rc)
+		return;
+	char *kept = shell_to_keep(spec->command, k->anonymous);
 	if (kept)
 		add(k, "command", kept);
-	else if (!k->rc)
+	else
 		k->rc = err_set(k->e, ERR_MEMORY, "figure: out of memory");
-	free(made);
 	free(kept);
 }
 
 static void add_protocol(struct collector *k, const struct protocol *p)
 {
-	static const char *const pools[] = {[POOL_NONE] = "none", [POOL_AVG] = "avg", [POOL_MAX] = "max"};
 	static const char *const groups[] = {[REDUCE_MEAN] = "mean over the query heads of a KV head",
 		[REDUCE_MAX] = "max over the query heads of a KV head", [REDUCE_SUM] = "sum over the query heads of a KV head",
 		[REDUCE_NONE] = "none, every query head for itself"};
 	add_int(k, "sink", p->select.sink);
 	add_int(k, "window", p->select.window);
-	add(k, "pool", pools[p->score.pool]);
+	add(k, "pool", pool_name(p->score.pool));
 	if (p->score.pool != POOL_NONE)
 		add_int(k, "kernel", p->score.kernel);
 	add(k, "gqa", groups[p->score.group]);
+	char all[400];
+	protocol_describe(p, all, sizeof all);
+	add(k, "protocol", all);
 }
 
 int origin_collect(struct provenance *out, const struct evaluation *ev, const struct figure_spec *spec, struct err *e)
@@ -69,7 +70,7 @@ int origin_collect(struct provenance *out, const struct evaluation *ev, const st
 	char prompt[65];
 	sha256_hex(c->text + c->offset[0], (size_t)(c->offset[c->n_prompt] - c->offset[0]), prompt);
 	add(&k, "figure", kinds[spec->kind]);
-	add_command(&k, ev, spec);
+	add_command(&k, spec);
 	add(&k, "capture_sha256", c->sha256);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		add_name(&k, names[i], capture_meta(c, names[i]));
@@ -82,6 +83,6 @@ int origin_collect(struct provenance *out, const struct evaluation *ev, const st
 		add_int(&k, "window_rows", c->window);
 	add_protocol(&k, evaluation_protocol(ev));
 	add_int(&k, "budget", spec->budget);
-	add_int(&k, "seed", (long long)spec->seed);
+	add_int(&k, "seed", (long long)evaluation_seed(ev));
 	return k.rc;
 }

@@ -40,19 +40,20 @@ static int fill_panel(struct overlay *o, int method, struct err *e)
 	p->label = plot_method_label(o->ev, method);
 	p->votes = calloc(n, sizeof *p->votes);
 	p->step = calloc(n, 1);
-	uint16_t *all = malloc(sizeof *all * (size_t)evaluation_capture(o->ev)->n_prompt);
-	if (!p->votes || !p->step || !all) {
+	struct plot_question q = {.method = method, .scope = o->scope, .budget = o->spec->budget};
+	int *all, rc = plot_votes(&all, o->ev, &q, e);
+	if (rc)
+		return rc;
+	if (!p->votes || !p->step) {
 		free(all);
 		return err_set(e, ERR_MEMORY, "figure: out of memory for %zu tokens", n);
 	}
-	evaluation_votes_all(o->ev, method, o->scope, o->k, all);
 	for (int j = o->first; j < o->last; j++) {
-		bool always = overlay_is_always_kept(o, j);
-		int votes = always ? o->n_pair : all[j], step = 0;
-		while (step < o->n_step && votes >= o->threshold[step])
+		int step = 0;
+		while (step < o->n_step && all[j] >= o->threshold[step])
 			step++;
-		p->votes[j - o->first] = votes;
-		p->step[j - o->first] = (uint8_t)(always ? 0 : step);
+		p->votes[j - o->first] = all[j];
+		p->step[j - o->first] = (uint8_t)(overlay_is_always_kept(o, j) ? 0 : step);
 	}
 	free(all);
 	return 0;

@@ -1,6 +1,7 @@
 #include "export/plot/plot.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "export/draw/utf8.h"
@@ -80,6 +81,46 @@ int plot_scope(const struct evaluation *ev, const struct figure_spec *spec, stru
 		return err_set(e, ERR_USE, "figure: head %d of which layer?", spec->head);
 	out->kv_head = plot_unit(ev, spec->head);
 	return 0;
+}
+
+int plot_allocate(int **k, const struct evaluation *ev, int m, int budget, struct err *e)
+{
+	*k = malloc((size_t)evaluation_capture(ev)->n_layer * (size_t)evaluation_n_unit(ev) * sizeof **k);
+	int rc = *k ? evaluation_allocate(ev, m, budget, *k, e) : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
+	if (rc) {
+		free(*k);
+		*k = NULL;
+	}
+	return rc;
+}
+
+static void count_votes(const struct evaluation *ev, int m, struct scope s, const int *k, int *out)
+{
+	const struct capture *c = evaluation_capture(ev);
+	int first, n_cand = evaluation_n_candidate(ev, &first), n_unit = evaluation_n_unit(ev), pairs = plot_scope_pairs(ev, s);
+	int layer = s.layer < 0 ? 0 : s.layer, end = s.layer < 0 ? c->n_layer : s.layer + 1;
+	for (int j = 0; j < c->n_prompt; j++)
+		out[j] = j >= first && j < first + n_cand ? 0 : pairs;
+	for (; layer < end; layer++)
+		for (int unit = s.kv_head < 0 ? 0 : s.kv_head; unit < (s.kv_head < 0 ? n_unit : s.kv_head + 1); unit++) {
+			const uint32_t *rank = evaluation_ranks(ev, m, layer, unit);
+			for (int i = 0; i < n_cand; i++)
+				out[first + i] += rank[i] < (uint32_t)k[layer * n_unit + unit];
+		}
+}
+
+int plot_votes(int **votes, const struct evaluation *ev, const struct plot_question *q, struct err *e)
+{
+	int *k, rc = plot_allocate(&k, ev, q->method, q->budget, e);
+	if (rc)
+		return rc;
+	*votes = malloc(sizeof **votes * (size_t)evaluation_capture(ev)->n_prompt);
+	if (*votes)
+		count_votes(ev, q->method, q->scope, k, *votes);
+	else
+		rc = err_set(e, ERR_MEMORY, "figure: out of memory");
+	free(k);
+	return rc;
 }
 
 int plot_scope_pairs(const struct evaluation *ev, struct scope s)

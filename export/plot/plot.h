@@ -57,6 +57,17 @@ int plot_scope(const struct evaluation *ev, const struct figure_spec *spec, stru
 int plot_unit(const struct evaluation *ev, int head);
 /* "all 30 x 3 KV heads", "layer 12, 3 KV heads", "layer 12, KV head 1". */
 void plot_scope_text(const struct evaluation *ev, struct scope s, char *out, size_t n_out);
+
+/* How many candidates method m keeps in each unit at a budget: *k (n_layer, n_unit) is owned by the caller. */
+int plot_allocate(int **k, const struct evaluation *ev, int m, int budget, struct err *e);
+/* How many (layer, unit) pairs of the scope keep each position at a budget: *votes (n_prompt) is owned by the caller. Sinks and window
+ * are kept by all. */
+struct plot_question {
+	int method;
+	struct scope scope;
+	int budget;
+};
+int plot_votes(int **votes, const struct evaluation *ev, const struct plot_question *q, struct err *e);
 int plot_scope_pairs(const struct evaluation *ev, struct scope s); /* (layer, KV head) pairs in it */
 
 /* The spec's range, all of the prompt by default; ERR_USE for one that is empty or leaves the prompt. */
