@@ -44,7 +44,7 @@ static const struct preset presets[] = {
 		"Zefan-Cai/KVCache-Factory, H2O", "all prompt rows, last 8 kept (the original keeps as many recent as heavy ones)"},
 	{"observed-kvpress", "h2o", 0, {{SCORE(REDUCE_MEAN, POOL_NONE, 1), .per_visible_rows = true}, {WINDOW(0)}},
 		"NVIDIA/kvpress, observed_attention_press.py", "column sums per row that sees the column; nothing protected"},
-	{"tova", "tova", 1, {{SCORE(REDUCE_MEAN, POOL_NONE, 1)}, {WINDOW(0), .shared = true}},
+	{"tova-original", "tova", 1, {{SCORE(REDUCE_MEAN, POOL_NONE, 1)}, {WINDOW(0), .shared = true}},
 		"arXiv 2401.06104; schwartz-lab-NLP/TOVA, tova_cache.py", "one set for all heads of a layer; the last token is not forced"},
 	{"tova-kvpress", "tova", 1, {{SCORE(REDUCE_MEAN, POOL_NONE, 1)}, {WINDOW(1), .shared = true}},
 		"NVIDIA/kvpress, tova_press.py", "the last token is forced"},
