@@ -82,11 +82,12 @@ HOUSES := engine analysis export tui
 sources = $(filter-out %_fuzz.c,$(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
 # Kernels in engine/cpu/simd are compiled once per instruction set; the fitting table is chosen at run time.
 SIMD_SRC := $(wildcard engine/cpu/simd/*.c)
+SIMD_SETS := baseline $(if $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),avx2 avx512)
 SIMD_baseline :=
 SIMD_avx2     := -mavx2 -mfma -mf16c
 SIMD_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 LIB_SRC  := $(filter-out $(SIMD_SRC) tui/main.c,$(foreach h,$(HOUSES),$(call sources,$(h))))
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(foreach s,baseline avx2 avx512,$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(foreach s,$(SIMD_SETS),$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
 TEST_SRC := $(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c)
 TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
 FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/*/*/*_fuzz.c))
@@ -122,7 +123,7 @@ $(BUILD)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
 	$$(call say,CC,$$< ($(1)))
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -O3 $$(SIMD_$(1)) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
 endef
-$(foreach s,baseline avx2 avx512,$(eval $(call simd_rule,$(s))))
+$(foreach s,$(SIMD_SETS),$(eval $(call simd_rule,$(s))))
 
 $(BUILD)/tests/%.o: CPPFLAGS += -DKVGLASS_TREE='"$(CURDIR)"' -DKVGLASS_PROGRAM='"$(CURDIR)/$(BUILD)/kvglass"'
 
@@ -140,10 +141,9 @@ $(BUILD)/man/kvglass.1: $(BUILD)/man/page man/kvglass.1.in
 	$(Q)$(BUILD)/man/page man/kvglass.1.in >$@
 
 # one fuzzing binary per parser: make config=fuzz build/fuzz/engine/file/gguf_fuzz
-$(BUILD)/%_fuzz: %_fuzz.c $(BUILD)/libkvglass.a
-	@mkdir -p $(@D)
+$(BUILD)/%_fuzz: $(BUILD)/%_fuzz.o $(BUILD)/libkvglass.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 # Changed flags, compiler or libraries rebuild what they touch; missing libraries are named before the compiler trips over them.
 BUILT_WITH := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS) cuda: $(CUDA_STATE)
@@ -208,4 +208,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
--include $(LIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d
+-include $(LIB_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d
