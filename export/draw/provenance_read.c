@@ -213,7 +213,8 @@ static size_t to_ascii(uint8_t *s, size_t n)
 /* Looks for /Keywords in plain bytes; an update stands behind what it replaces, so the last one counts. */
 static bool find_keywords(struct provenance *out, struct view v)
 {
-	uint8_t *text = malloc(MAX_JSON);
+	size_t room = left(v) < MAX_JSON ? left(v) + 1 : MAX_JSON;
+	uint8_t *text = malloc(room);
 	bool found = false;
 	for (int i = 0; i < MAX_TRIES && text && skip_past(&v, "/Keywords"); i++) {
 		struct view s = v;
@@ -221,9 +222,9 @@ static bool find_keywords(struct provenance *out, struct view v)
 			s.at++;
 		size_t n = 0;
 		if (left(s) > 0 && *s.at == '(')
-			n = read_literal((struct view){s.at + 1, s.end}, text, MAX_JSON);
+			n = read_literal((struct view){s.at + 1, s.end}, text, room);
 		else if (left(s) > 0 && *s.at == '<')
-			n = read_hex((struct view){s.at + 1, s.end}, text, MAX_JSON);
+			n = read_hex((struct view){s.at + 1, s.end}, text, room);
 		struct provenance here = {0};
 		if (n > 0 && add_json(&here, (const char *)text, to_ascii(text, n))) {
 			provenance_free(out);
