@@ -1,14 +1,15 @@
-/* Writes kvglass(1): the template man/kvglass.1.in with the tables of commands, options and keys filled in.
+/* Writes kvglass(1): the template man/kvglass.1.in with the tables of commands, options, methods and presets filled in.
  *
  *     page TEMPLATE > kvglass.1
  *
- * Lines of the template that are exactly @commands@, @options@ or @keys@ are replaced by the table; @version@ anywhere by the version.
+ * Lines of the template that are exactly @commands@, @options@, @methods@ or @presets@ are replaced by the table; @version@ anywhere by the version.
  */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/protocol.h"
 #include "tui/command/options.h"
 
 /* roff: a leading dot or quote is a request, a backslash an escape, and an option's hyphen a minus sign. */
@@ -95,6 +96,43 @@ static void print_options(void)
 	}
 }
 
+static void print_methods(void)
+{
+	int n;
+	const struct method *list = method_list(&n);
+	for (int i = 0; i < n; i++) {
+		printf(".TP\n.B ");
+		print_text(list[i].name);
+		putchar('\n');
+		print_text(list[i].label);
+		if (list[i].source) {
+			fputs(": ", stdout);
+			print_text(list[i].source);
+		}
+		fputs(list[i].on_request ? "; only when it is named.\n" : ".\n", stdout);
+	}
+}
+
+/* Every switch is stated: papers' settings differ in more than their names tell. */
+static void print_presets(void)
+{
+	int n;
+	const struct preset *list = preset_list(&n);
+	for (int i = 0; i < n; i++) {
+		char switches[400];
+		protocol_describe(&list[i].protocol, switches, sizeof switches);
+		printf(".TP\n.B ");
+		print_text(list[i].name);
+		printf("\nscores from \\fB%s\\fR: ", list[i].map ? list[i].map : "recency");
+		print_text(switches);
+		fputs(";\n", stdout);
+		print_text(list[i].note);
+		fputs(" (", stdout);
+		print_text(list[i].source);
+		fputs(").\n", stdout);
+	}
+}
+
 static void print_line(const char *line)
 {
 	const char *mark;
@@ -119,6 +157,10 @@ int main(int argc, char **argv)
 			print_commands();
 		else if (!strcmp(line, "@options@\n"))
 			print_options();
+		else if (!strcmp(line, "@methods@\n"))
+			print_methods();
+		else if (!strcmp(line, "@presets@\n"))
+			print_presets();
 		else
 			print_line(line);
 	}

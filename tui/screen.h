@@ -12,6 +12,7 @@ struct screen_options {
 	size_t prompt_bytes;
 	const char *prompt_file; /* where it came from, for the title; NULL when typed */
 	const char *modules;  /* path, "untrained" or NULL */
+	struct lookahead_load_options load; /* --alpha, --any-base: for lookahead_load() of that path */
 	struct model_options device;
 	struct measure_options measure; /* .modules is loaded by the screen's worker from `modules` */
 	struct protocol protocol;

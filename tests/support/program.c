@@ -165,3 +165,14 @@ void program_check_error(const char *file, int line, const struct program_result
 	if (!strstr(r->err, text))
 		test_fail(file, line, "\"%s\" does not say \"%s\"", r->err, text);
 }
+
+json_t *program_json(const char *file, int line, const struct program_result *r)
+{
+	json_error_t error;
+	if (r->status)
+		test_fail(file, line, "exit status %d: %s", r->status, r->err);
+	json_t *value = r->status ? NULL : json_loadb(r->out, r->n_out, JSON_REJECT_DUPLICATES, &error);
+	if (!value && !r->status)
+		test_fail(file, line, "no JSON: %s in line %d", error.text, error.line);
+	return value;
+}

@@ -8,6 +8,7 @@
 #ifndef KVGLASS_TESTS_PROGRAM_H
 #define KVGLASS_TESTS_PROGRAM_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 struct program_result {
@@ -28,6 +29,11 @@ struct program_setting { /* all may be left 0 */
 /* A run of more than two minutes is killed and fails the case. Words end with NULL. */
 void program_run(struct program_result *r, const struct program_setting *s, const char *first, ...);
 void program_free(struct program_result *r);
+
+/* Standard output as one JSON value (json_decref it), NULL after a failed check when the program failed or it is none. jansson
+ * refuses what is not valid UTF-8. */
+json_t *program_json(const char *file, int line, const struct program_result *r);
+#define PROGRAM_JSON(r) program_json(__FILE__, __LINE__, (r))
 
 /* Checks: status, nothing on standard output, and exactly one line on standard error that holds `text`. */
 void program_check_error(const char *file, int line, const struct program_result *r, int status, const char *text);

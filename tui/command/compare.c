@@ -33,7 +33,8 @@ static int print_comparison(const struct comparison *cmp, const struct options *
 static int compare(const struct capture *const *capture, const struct options *o, struct err *e)
 {
 	struct comparison *cmp;
-	const struct compare_options options = settings_compare(o);
+	struct preset preset;
+	const struct compare_options options = settings_compare(o, &preset);
 	int rc = compare_captures(&cmp, capture, o->argument, o->n_argument, &options, e);
 	if (rc)
 		return rc;

@@ -111,7 +111,12 @@ static struct figure_command command_of(const struct options *o)
 static int draw(const struct figure_command *f, const struct capture *c, const char *line, const char *path, struct err *e)
 {
 	struct evaluation *ev;
-	const struct evaluation_options options = {.protocol = f->protocol, .seed = f->seed};
+	struct preset preset;
+	const struct evaluation_options options = {
+		.protocol = f->protocol,
+		.seed = f->seed,
+		.preset = settings_preset(f->preset, &f->protocol, &preset),
+	};
 	struct figure_spec spec = f->spec;
 	spec.command = line;
 	int rc = evaluation_open(&ev, c, &options, NULL, e);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/protocol.h"
 #include "engine/engine.h"
 #include "tui/command/command.h"
 
@@ -75,12 +76,42 @@ static void print_options(FILE *out, enum command_id command)
 	}
 }
 
+/* One name of a filled list; returns the column after it. */
+static int print_item(FILE *out, const char *name, int at, bool last)
+{
+	if (at + (int)strlen(name) + 1 > COLUMNS)
+		at = fprintf(out, "\n  ") - 1;
+	return at + fprintf(out, "%s%s", name, last ? "\n" : ", ");
+}
+
+static void print_method_names(FILE *out)
+{
+	int n, at = 2;
+	fputs("\nNames of methods\n  ", out);
+	const struct method *list = method_list(&n);
+	for (int i = 0; i < n; i++)
+		at = print_item(out, list[i].name, at, i + 1 == n);
+}
+
+static void print_preset_names(FILE *out)
+{
+	int n, at = 2;
+	fputs("\nNames of presets (kvglass(1) states every switch)\n  ", out);
+	const struct preset *list = preset_list(&n);
+	for (int i = 0; i < n; i++)
+		at = print_item(out, list[i].name, at, i + 1 == n);
+}
+
 void help_command(FILE *out, enum command_id command)
 {
 	const struct command_info *c = &command_table[command];
 	fprintf(out, "usage: kvglass %s %s\n\n", c->name, c->arguments);
 	print_filled(out, c->description, 0, 0);
 	print_options(out, command);
+	if (option_table[OPT_methods].commands & (1u << command) || option_table[OPT_method].commands & (1u << command))
+		print_method_names(out);
+	if (option_table[OPT_preset].commands & (1u << command))
+		print_preset_names(out);
 }
 
 void help_program(FILE *out)

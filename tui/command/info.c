@@ -43,47 +43,41 @@ static enum info_kind kind_of(const struct contents *c)
 	return INFO_WEIGHTS;
 }
 
-/* First whole number in a name such as layers.12.q.lora_a; -1 without one. */
-static int layer_in(const char *name)
+int info_n_adapter(const struct lookahead *l, int *r)
 {
-	const char *digit = strpbrk(name, "0123456789");
-	return digit ? atoi(digit) : -1;
-}
-
-static void read_modules(struct info_modules *m, const struct contents *c)
-{
-	const struct contents_tensor *embedding = contents_tensor(c, "lookahead.embedding");
-	*m = (struct info_modules){0};
-	if (embedding && embedding->n_dim == 2) {
-		m->n_lookahead = (int)embedding->dim[0];
-		m->n_embd = (int)embedding->dim[1];
+	int n = 0;
+	*r = 0;
+	for (int i = 0; i < l->n_layer * N_PROJ; i++) {
+		if (l->lora[i].a) {
+			*r = l->lora[i].r;
+			n++;
+		}
 	}
-	int n_half = 0;
-	for (int i = 0; i < c->n_tensor; i++) {
-		const struct contents_tensor *t = &c->tensor[i];
-		m->n_param += t->n_element;
-		if (!is_adapter(t) || t->n_dim != 2)
-			continue;
-		int r = (int)(t->dim[0] < t->dim[1] ? t->dim[0] : t->dim[1]);
-		m->r = m->r && m->r < r ? m->r : r;
-		m->n_layer = layer_in(t->name) >= m->n_layer ? layer_in(t->name) + 1 : m->n_layer;
-		n_half++;
-	}
-	m->n_adapter = n_half / 2;
+	return n;
 }
 
 /* ---- gather and print ---- */
 
-/* A model of a kind that cannot be run is still described; one that is damaged is refused. */
+/* What cannot be used is still described, and why; what is damaged was refused before. */
+static int describe_anyway(struct info *info, int rc, struct err *e)
+{
+	if (rc == ERR_UNSUPPORTED || (rc == ERR_FORMAT && info->kind == INFO_MODULES)) {
+		info->refusal = *e;
+		return 0;
+	}
+	return rc;
+}
+
 static int open_model(struct info *info, struct err *e)
 {
 	const struct model_options on_cpu = {.device = DEVICE_CPU};
-	int rc = model_open(&info->model, info->path, &on_cpu, e);
-	if (rc != ERR_UNSUPPORTED)
-		return rc;
-	info->model = NULL;
-	info->refusal = *e;
-	return 0;
+	return describe_anyway(info, model_open(&info->model, info->path, &on_cpu, e), e);
+}
+
+/* Without a model: shapes are checked against each other only. */
+static int open_modules(struct info *info, struct err *e)
+{
+	return describe_anyway(info, lookahead_load(&info->modules, NULL, info->path, NULL, e), e);
 }
 
 static int hash_file(const char *path, char out[65], struct err *e)
@@ -122,7 +116,7 @@ static int gather(struct info *info, const struct options *o, struct err *e)
 	else if (info->kind == INFO_CAPTURE)
 		rc = capture_open(&info->capture, info->path, e);
 	else if (info->kind == INFO_MODULES)
-		read_modules(&info->modules, info->contents);
+		rc = open_modules(info, e);
 	if (!rc && (o->hash || info->kind == INFO_MODULES))
 		rc = hash(info, e);
 	if (!rc && info->capture)
@@ -158,6 +152,7 @@ static int run(const struct options *o, struct err *e)
 	else if (!rc)
 		info_print_text(&info, o);
 	model_close(info.model);
+	lookahead_free(info.modules);
 	capture_unref(info.capture);
 	contents_close(info.contents);
 	return rc;

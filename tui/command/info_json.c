@@ -94,15 +94,17 @@ static json_t *capture_json(const struct capture *c)
 		c->complete, "maps", maps_json(c));
 }
 
-static json_t *known_or_null(int n)
+static json_t *modules_json(const struct info *info)
 {
-	return n > 0 ? json_integer(n) : json_null();
-}
-
-static json_t *modules_json(const struct info_modules *m)
-{
-	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:I}", "n_lookahead", known_or_null(m->n_lookahead), "n_embd", known_or_null(m->n_embd),
-		"n_layer", known_or_null(m->n_layer), "r", known_or_null(m->r), "n_adapter", m->n_adapter, "n_param", (json_int_t)m->n_param);
+	const struct lookahead *l = info->modules;
+	int r;
+	if (!l)
+		return json_pack("{s:b, s:o}", "usable", 0, "refusal", table_json_text(info->refusal.text, strlen(info->refusal.text)));
+	int n_adapter = info_n_adapter(l, &r);
+	json_t *warning = l->warning ? table_json_text(l->warning, strlen(l->warning)) : json_null();
+	json_t *rank = n_adapter ? json_integer(r) : json_null(), *scale = n_adapter ? table_json_number((double)l->scale) : json_null();
+	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:I, s:o}", "usable", 1, "n_lookahead", l->n_lookahead, "n_embd", l->n_embd,
+		"n_layer", l->n_layer, "n_adapter", n_adapter, "r", rank, "scale", scale, "n_param", (json_int_t)l->n_param, "warning", warning);
 }
 
 static json_t *particulars(const struct info *info)
@@ -113,7 +115,7 @@ static json_t *particulars(const struct info *info)
 	case INFO_CAPTURE:
 		return capture_json(info->capture);
 	case INFO_MODULES:
-		return modules_json(&info->modules);
+		return modules_json(info);
 	default:
 		return NULL;
 	}

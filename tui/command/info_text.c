@@ -57,21 +57,21 @@ static void print_modules(const struct info *info)
 {
 	static const char *const keys[] = {"kvglass.base_name", "kvglass.base_sha256", "kvglass.training"};
 	static const char *const labels[] = {"base", "base sha256", "training"};
-	const struct info_modules *m = &info->modules;
+	const struct lookahead *l = info->modules;
 	char n[32];
-	format_grouped(n, (int64_t)m->n_param);
+	int r, n_adapter = info_n_adapter(l, &r);
+	format_grouped(n, (int64_t)l->n_param);
 	print_label("parameters");
 	printf("%s\n", n);
 	print_label("rows");
-	if (m->n_lookahead)
-		printf("%d lookahead tokens of width %d\n", m->n_lookahead, m->n_embd);
-	else
-		puts("no tensor lookahead.embedding");
+	printf("%d lookahead tokens of width %d\n", l->n_lookahead, l->n_embd);
 	print_label("adapters");
-	printf("%d LoRA pairs", m->n_adapter);
-	if (m->n_adapter)
-		printf(", r %d, layers 0 to %d", m->r, m->n_layer - 1);
+	printf("%d LoRA pairs in %d layers", n_adapter, l->n_layer);
+	if (n_adapter)
+		printf(", r %d, scale %g", r, (double)l->scale);
 	putchar('\n');
+	if (l->warning)
+		print_line("warning", l->warning);
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const char *text = contents_text(info->contents, keys[i]);
 		if (text)
@@ -189,8 +189,8 @@ void info_print_text(const struct info *info, const struct options *o)
 	if (info->model)
 		print_model(model_info(info->model));
 	else if (info->refusal.code)
-		print_line("not runnable", info->refusal.text);
-	if (info->kind == INFO_MODULES)
+		print_line("not usable", info->refusal.text);
+	if (info->modules)
 		print_modules(info);
 	if (info->capture)
 		print_capture(info->capture);

@@ -16,22 +16,22 @@ const struct command_info command_table[N_COMMAND] = {
 #undef COMMAND
 };
 
-const char *const option_group_title[N_GROUP] = {
-	[GROUP_MODEL] = "Model",
-	[GROUP_PROMPT] = "Prompt",
-	[GROUP_RESPONSE] = "Response",
-	[GROUP_MEASURE] = "Methods",
-	[GROUP_COMPARE] = "Comparison",
-	[GROUP_FIGURE] = "Figure",
-	[GROUP_BENCH] = "Measurement",
-	[GROUP_INFO] = "Detail",
-	[GROUP_SCREEN] = "Screen",
-	[GROUP_OUTPUT] = "Output",
+const char *const option_group_title[N_OPTION_GROUP] = {
+	[OPTIONS_MODEL] = "Model",
+	[OPTIONS_PROMPT] = "Prompt",
+	[OPTIONS_RESPONSE] = "Response",
+	[OPTIONS_MEASURE] = "Methods",
+	[OPTIONS_COMPARE] = "Comparison",
+	[OPTIONS_FIGURE] = "Figure",
+	[OPTIONS_BENCH] = "Measurement",
+	[OPTIONS_INFO] = "Detail",
+	[OPTIONS_SCREEN] = "Screen",
+	[OPTIONS_OUTPUT] = "Output",
 };
 
 const struct option_info option_table[N_OPTION] = {
 #define OPTION(GROUP, field, name, letter, TYPE, argument, initial, low, high, commands, help) \
-	[OPT_##field] = {GROUP_##GROUP, name, letter, OPTION_##TYPE, argument, initial, low, high, commands, help},
+	[OPT_##field] = {OPTIONS_##GROUP, name, letter, OPTION_##TYPE, argument, initial, low, high, commands, help},
 #include "tui/options.def"
 #undef OPTION
 };

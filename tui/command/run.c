@@ -1,8 +1,10 @@
 /* kvglass run: the analysis without a screen. */
-#include <inttypes.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "analysis/compare.h"
 #include "analysis/measure.h"
@@ -36,6 +38,8 @@ static int check(const struct options *o, struct err *e)
 			GIVEN(o, tokens) ? "--tokens" : "--temperature");
 	if (o->file && o->response && !strcmp(o->file, "-") && !strcmp(o->response, "-"))
 		return err_set(e, ERR_USE, "prompt and response cannot both come from standard input");
+	if (o->window == 0)
+		return err_set(e, ERR_USE, "--window 0: SnapKV looks at one row at least");
 	return settings_check(o, e);
 }
 
@@ -48,6 +52,24 @@ static int check_budgets(const struct options *o, struct err *e)
 			return err_set(e, ERR_USE, "budget %d: nothing to choose, the first %d and the last %d tokens are kept anyway",
 				o->budgets.item[i], p.select.sink, p.select.window);
 	return 0;
+}
+
+/* A name that cannot be written is better known now than when the run is over. Whether the disk has room only the end tells. */
+static int check_output(const char *path, struct err *e)
+{
+	struct stat st;
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	if (!folder)
+		return err_set(e, ERR_MEMORY, "no memory for a path");
+	int rc = 0;
+	bool exists = stat(path, &st) == 0;
+	if (exists && S_ISDIR(st.st_mode))
+		rc = err_set(e, ERR_SYSTEM, "%s: is a folder", path);
+	else if (!(exists && !S_ISREG(st.st_mode)) && access(folder, W_OK | X_OK)) /* pipes and devices are not replaced */
+		rc = err_set(e, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	free(folder);
+	return rc;
 }
 
 static double milliseconds_now(void)
@@ -111,7 +133,8 @@ static int measure(struct job *job, struct err *e)
 static int compare(struct job *job, struct err *e)
 {
 	const char *label = job->prompt.name;
-	const struct compare_options options = settings_compare(job->o);
+	struct preset preset;
+	const struct compare_options options = settings_compare(job->o, &preset);
 	int rc = compare_captures(&job->comparison, &job->capture, &label, 1, &options, e);
 	for (int i = 0; !rc && i < job->comparison->n_warning; i++)
 		remark(job->o, "%s", job->comparison->warning[i]);
@@ -202,6 +225,8 @@ static int work(struct job *job, struct err *e)
 {
 	const struct options *o = job->o;
 	int rc = check_budgets(o, e);
+	if (!rc && o->output)
+		rc = check_output(o->output, e);
 	if (!rc)
 		rc = prompt_read(&job->prompt, o, e);
 	if (!rc && o->response)

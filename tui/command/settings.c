@@ -30,7 +30,8 @@ int settings_check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "--kernel %d: must be odd", (int)o->kernel);
 	if (o->preset && !preset_find(o->preset))
 		return unknown_preset(o->preset, e);
-	return 0;
+	const struct protocol p = settings_protocol(o);
+	return protocol_check(&p, e);
 }
 
 struct protocol settings_protocol(const struct options *o)
@@ -45,6 +46,15 @@ struct protocol settings_protocol(const struct options *o)
 	if (GIVEN(o, kernel))
 		p.score.kernel = (int)o->kernel;
 	return p;
+}
+
+const struct preset *settings_preset(const char *name, const struct protocol *protocol, struct preset *room)
+{
+	if (!name)
+		return NULL;
+	*room = *preset_find(name);
+	room->protocol = *protocol;
+	return room;
 }
 
 /* SnapKV's query rows: those that were asked for, else those of the preset, else as many as the protocol protects. */
@@ -68,18 +78,29 @@ struct measure_options settings_measure(const struct options *o)
 	};
 }
 
-struct compare_options settings_compare(const struct options *o)
+struct compare_options settings_compare(const struct options *o, struct preset *room)
 {
-	return (struct compare_options){
+	struct compare_options c = {
 		.eval = {
 			.protocol = settings_protocol(o),
 			.seed = (uint64_t)o->seed,
 			.method = (const char *const *)o->methods.item,
 			.n_method = o->methods.n,
+			.n_threads = (int)o->threads,
 		},
 		.budget = o->budgets.item,
 		.n_budget = o->budgets.n,
 		.per_head = o->per_head,
+	};
+	c.eval.preset = settings_preset(o->preset, &c.eval.protocol, room);
+	return c;
+}
+
+struct lookahead_load_options settings_load(const struct options *o)
+{
+	return (struct lookahead_load_options){
+		.alpha = GIVEN(o, alpha) ? (float)o->alpha : 0,
+		.ignore_base_hash = o->any_base,
 	};
 }
 
@@ -91,9 +112,6 @@ int settings_modules(struct lookahead **out, const struct model *m, const struct
 		return 0;
 	if (!strcmp(o->modules, "untrained"))
 		return lookahead_untrained(out, m, N_LOOKAHEAD, 0, 0, (uint64_t)o->seed, e);
-	const struct lookahead_load_options load = {
-		.alpha = GIVEN(o, alpha) ? (float)o->alpha : 0,
-		.ignore_base_hash = o->any_base,
-	};
+	const struct lookahead_load_options load = settings_load(o);
 	return lookahead_load(out, m, o->modules, &load, e);
 }

@@ -10,10 +10,14 @@
 int settings_check(const struct options *o, struct err *e);
 /* The common protocol or that of --preset, with --sink, --window, --pool and --kernel where they were typed. */
 struct protocol settings_protocol(const struct options *o);
+/* The preset of that name with another protocol, in *room; NULL for no name. */
+const struct preset *settings_preset(const char *name, const struct protocol *protocol, struct preset *room);
 /* Without modules and response; lists point into o. */
 struct measure_options settings_measure(const struct options *o);
-/* Lists point into o. */
-struct compare_options settings_compare(const struct options *o);
+/* Lists point into o, the preset into *room. */
+struct compare_options settings_compare(const struct options *o, struct preset *room);
+/* --alpha, --any-base */
+struct lookahead_load_options settings_load(const struct options *o);
 /* -l: NULL in *out when it was not given. */
 int settings_modules(struct lookahead **out, const struct model *m, const struct options *o, struct err *e);
 

@@ -18,6 +18,8 @@ static int check(const struct options *o, struct err *e)
 			o->model ? "model" : o->file ? "file" : "prompt");
 	if (o->dump && !o->script)
 		return err_set(e, ERR_USE, "--dump needs --script");
+	if (o->window == 0 && !capture)
+		return err_set(e, ERR_USE, "--window 0: SnapKV looks at one row at least");
 	return settings_check(o, e);
 }
 
@@ -49,6 +51,7 @@ static struct screen_options screen_of(const struct options *o, const struct tex
 		.prompt_bytes = t->prompt.n_bytes,
 		.prompt_file = o->file,
 		.modules = o->modules,
+		.load = settings_load(o),
 		.device = prompt_model_options(o),
 		.measure = settings_measure(o),
 		.protocol = settings_protocol(o),

@@ -1,0 +1,290 @@
+/* kvglass bench: every stage of an analysis, timed beside what the machine reaches at the same time.
+ *
+ * Prompts are random tokens: no speed depends on which. Each stage is repeated, interleaved with the one it is compared with, and
+ * the best time counts: a busy neighbour can only make a round slower.
+ */
+#include "tui/command/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/lookahead.h"
+#include "engine/random.h"
+#include "engine/random_model.h"
+#include "tui/command/command.h"
+#include "tui/command/nearest.h"
+#include "tui/command/prompt.h"
+#include "tui/command/settings.h"
+#include "tui/command/terminal.h"
+
+enum {
+	WINDOW = 32,     /* SnapKV's rows */
+	DECODE = 16,     /* tokens of one round of decoding */
+	MOST_ROUNDS = 5,
+};
+static const double enough_ms = 3000; /* a stage is not repeated beyond this */
+
+static int check(const struct options *o, struct err *e)
+{
+	if (o->model && o->synthetic)
+		return err_set(e, ERR_USE, "--model and --synthetic exclude each other");
+	if (o->modules && !o->model)
+		return err_set(e, ERR_USE, "--modules needs --model");
+	if (o->synthetic && random_model_check(o->synthetic, e))
+		return err_prefix(e, "--synthetic");
+	return 0;
+}
+
+/* ---- one length ---- */
+
+struct run { /* what the rounds of one length share */
+	struct session *session;
+	const struct model_info *info;
+	const struct lookahead *modules;
+	const struct progress *progress;
+	int n;           /* prompt tokens */
+	int32_t *ids;    /* n + DECODE */
+	float *sum;      /* (n_layer, n_head, n) */
+	double spent[N_BENCH_STAGE];
+	struct bench_rate *rate;
+	struct err *e;
+};
+
+static double milliseconds_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+static void note(struct run *r, enum bench_stage stage, double ms)
+{
+	struct bench_rate *rate = &r->rate[stage];
+	if (rate->ms <= 0 || ms < rate->ms)
+		rate->ms = ms;
+	r->spent[stage] += ms;
+}
+
+static int prefill(struct run *r, enum bench_stage stage)
+{
+	const struct colsum_request window = {.first = r->n - WINDOW, .count = WINDOW, .step = 1, .n_key = r->n, .sum = r->sum};
+	const struct run_request request = {
+		.ids = r->ids, .n = r->n,
+		.colsum = &window, .n_colsum = stage == BENCH_CAPTURE,
+		.stage = bench_stage_name[stage], .progress = r->progress,
+	};
+	int rc = session_truncate(r->session, 0);
+	double began = milliseconds_now();
+	if (rc || (rc = session_run(r->session, &request, r->e)))
+		return rc;
+	note(r, stage, milliseconds_now() - began);
+	return 0;
+}
+
+static int lookahead(struct run *r)
+{
+	const struct lookahead_request request = {.modules = r->modules, .sum = r->sum, .progress = r->progress};
+	double began = milliseconds_now();
+	int rc = session_lookahead(r->session, &request, r->e);
+	if (!rc)
+		note(r, BENCH_LOOKAHEAD, milliseconds_now() - began);
+	return rc;
+}
+
+static int decode(struct run *r, enum bench_stage stage)
+{
+	const struct colsum_request truth = {.first = r->n, .count = DECODE, .step = 1, .n_key = r->n, .sum = r->sum};
+	double began = milliseconds_now();
+	for (int i = 0; i < DECODE; i++) {
+		const struct run_request request = {
+			.ids = r->ids + r->n + i, .n = 1,
+			.colsum = &truth, .n_colsum = stage == BENCH_TRUTH,
+			.stage = bench_stage_name[stage], .progress = r->progress,
+		};
+		int rc = session_run(r->session, &request, r->e);
+		if (rc)
+			return rc;
+	}
+	note(r, stage, milliseconds_now() - began);
+	return session_truncate(r->session, r->n);
+}
+
+static int repeat(struct run *r, enum bench_stage first, enum bench_stage last)
+{
+	int rc = 0;
+	for (int round = 0; round < MOST_ROUNDS && !rc && r->spent[last] < enough_ms; round++)
+		for (enum bench_stage stage = first; stage <= last && !rc; stage++)
+			rc = stage <= BENCH_CAPTURE ? prefill(r, stage) : stage == BENCH_LOOKAHEAD ? lookahead(r) : decode(r, stage);
+	return rc;
+}
+
+/* Pages of the weights, buffers and threads come into being on first use, which is no stage's fault. */
+static int warm_up(struct run *r)
+{
+	const struct run_request request = {.ids = r->ids, .n = WINDOW, .stage = "warm-up", .progress = r->progress};
+	return session_run(r->session, &request, r->e);
+}
+
+/* ---- the least work of a stage ---- */
+
+static double layer_weights(const struct model_info *m)
+{
+	double q = (double)m->n_head * m->head_dim, kv = (double)m->n_kv_head * m->head_dim;
+	return m->n_layer * (2 * q * m->n_embd + 2 * kv * m->n_embd + 3.0 * m->n_ff * m->n_embd);
+}
+
+/* n rows behind `before` others: products with the weights, scores and sums over the visible keys, the output matrix on its rows. */
+static double work_flop(const struct model_info *m, double n, double before, double output_rows)
+{
+	double keys = n * before + n * (n + 1) / 2;
+	return 2 * layer_weights(m) * n + 4.0 * m->n_layer * m->n_head * m->head_dim * keys + 2.0 * output_rows * m->n_embd * m->n_vocab;
+}
+
+/* The embedding itself is not swept, only rows of it are taken, unless it is the output matrix too. */
+static double work_bytes(const struct model_info *m, double before)
+{
+	double unread = m->tied ? 0 : (double)m->n_embd * m->n_vocab;
+	double weights = (double)m->weight_bytes * ((double)m->n_param - unread) / (double)m->n_param;
+	return weights + 2.0 * m->n_layer * m->n_kv_head * m->head_dim * before * (double)sizeof(float);
+}
+
+static void state_work(struct bench_length *l, const struct model_info *m, int n_lookahead)
+{
+	for (int stage = 0; stage < N_BENCH_STAGE; stage++) {
+		struct bench_rate *rate = &l->stage[stage];
+		if (stage <= BENCH_CAPTURE) {
+			rate->n_tokens = l->n_prompt;
+			rate->flop = work_flop(m, l->n_prompt, 0, 1);
+			rate->bytes = work_bytes(m, 0);
+		} else if (stage == BENCH_LOOKAHEAD) {
+			rate->n_tokens = n_lookahead;
+			rate->flop = work_flop(m, n_lookahead, l->n_prompt, 0);
+			rate->bytes = work_bytes(m, l->n_prompt);
+		} else {
+			rate->n_tokens = DECODE;
+			rate->flop = work_flop(m, DECODE, l->n_prompt, DECODE);
+			rate->bytes = DECODE * work_bytes(m, l->n_prompt + DECODE / 2.0);
+		}
+	}
+}
+
+/* ---- all lengths ---- */
+
+static int measure_stages(struct run *r)
+{
+	int rc = warm_up(r);
+	if (!rc)
+		rc = repeat(r, BENCH_PREFILL, BENCH_CAPTURE);
+	if (!rc)
+		rc = repeat(r, BENCH_LOOKAHEAD, BENCH_LOOKAHEAD);
+	return rc ? rc : repeat(r, BENCH_DECODE, BENCH_TRUTH);
+}
+
+static int32_t *random_ids(const struct model_info *info, int n, uint64_t seed)
+{
+	struct rng rng;
+	int32_t *ids = malloc((size_t)n * sizeof *ids);
+	rng_seed(&rng, seed);
+	for (int i = 0; ids && i < n; i++)
+		ids[i] = (int32_t)rng_below(&rng, (uint32_t)info->n_vocab);
+	return ids;
+}
+
+static int measure_length(struct bench_length *l, const struct model *m, const struct lookahead *modules, const struct options *o,
+	const struct progress *progress, struct err *e)
+{
+	const struct session_options options = {
+		.max_tokens = l->n_prompt + (modules->n_lookahead > DECODE ? modules->n_lookahead : DECODE),
+		.n_threads = (int)o->threads,
+	};
+	struct run r = {.info = model_info(m), .modules = modules, .progress = progress, .n = l->n_prompt, .rate = l->stage, .e = e};
+	int rc = session_open(&r.session, m, &options, e);
+	if (rc)
+		return rc;
+	r.ids = random_ids(r.info, l->n_prompt + DECODE, (uint64_t)o->seed);
+	r.sum = calloc((size_t)r.info->n_layer * (size_t)r.info->n_head * (size_t)l->n_prompt, sizeof *r.sum);
+	if (r.ids && r.sum)
+		rc = measure_stages(&r);
+	else
+		rc = err_set(e, ERR_MEMORY, "no memory for maps of %d tokens", l->n_prompt);
+	session_close(r.session);
+	free(r.ids);
+	free(r.sum);
+	state_work(l, r.info, modules->n_lookahead);
+	l->peak_memory = engine_peak_memory();
+	return rc;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+	return (x > y) - (x < y);
+}
+
+static int check_lengths(const struct options *o, const struct model_info *info, struct err *e)
+{
+	for (int i = 0; i < o->lengths.n; i++)
+		if (o->lengths.item[i] + DECODE > info->n_ctx || o->lengths.item[i] < WINDOW)
+			return err_set(e, ERR_LIMIT, "--length %d: from %d to %d fit the model's %d positions", o->lengths.item[i], WINDOW,
+				info->n_ctx - DECODE, info->n_ctx);
+	return 0;
+}
+
+static int measure_all(struct bench *b, const struct model *m, const struct lookahead *modules, const struct options *o,
+	const struct progress *progress, struct err *e)
+{
+	int rc = machine_measure(&b->machine, (int)o->threads, progress, e);
+	b->n_lookahead = modules->n_lookahead;
+	b->length = calloc((size_t)o->lengths.n, sizeof *b->length);
+	if (!rc && !b->length)
+		rc = err_set(e, ERR_MEMORY, "no memory for %d lengths", o->lengths.n);
+	if (rc)
+		return rc;
+	qsort(o->lengths.item, (size_t)o->lengths.n, sizeof *o->lengths.item, ascending);
+	for (; b->n_length < o->lengths.n && !rc; b->n_length++) {
+		b->length[b->n_length].n_prompt = o->lengths.item[b->n_length];
+		rc = measure_length(&b->length[b->n_length], m, modules, o, progress, e);
+	}
+	return rc;
+}
+
+static int bench(struct bench *b, const struct model *m, const struct options *o, const struct progress *progress, struct err *e)
+{
+	enum { N_LOOKAHEAD = 32, R = 8, ALPHA = 32 }; /* LookaheadKV's published setting */
+	struct lookahead *modules = NULL;
+	b->model = model_info(m);
+	int rc = check_lengths(o, b->model, e);
+	if (!rc && o->modules)
+		rc = settings_modules(&modules, m, o, e);
+	else if (!rc)
+		rc = lookahead_untrained(&modules, m, N_LOOKAHEAD, R, ALPHA, (uint64_t)o->seed, e);
+	if (!rc)
+		rc = measure_all(b, m, modules, o, progress, e);
+	lookahead_free(modules);
+	return rc;
+}
+
+static int run(const struct options *o, struct err *e)
+{
+	const struct model_options options = prompt_model_options(o);
+	struct progress_line line;
+	struct model *model = NULL;
+	struct bench b = {0};
+	stop_on_signals();
+	progress_line_begin(&line, o);
+	int rc = o->model ? model_open(&model, o->model, &options, e)
+	                  : random_model_open(&model, o->synthetic ? o->synthetic : random_model_name(0), &options, &line.progress, e);
+	if (!rc)
+		rc = bench(&b, model, o, &line.progress, e);
+	progress_line_end(&line);
+	if (!rc && o->json)
+		rc = bench_print_json(&b, e);
+	else if (!rc)
+		bench_print_text(&b);
+	free(b.length);
+	model_close(model);
+	return rc;
+}
+
+const struct command command_bench = {.check = check, .run = run};

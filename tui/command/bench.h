@@ -1,0 +1,44 @@
+/* kvglass bench: what is measured, and how it is printed. */
+#ifndef KVGLASS_TUI_COMMAND_BENCH_H
+#define KVGLASS_TUI_COMMAND_BENCH_H
+
+#include "engine/engine.h"
+#include "engine/machine.h"
+#include "tui/command/options.h"
+
+enum bench_stage {
+	BENCH_PREFILL,   /* nothing measured on the way */
+	BENCH_CAPTURE,   /* prefill with SnapKV's window */
+	BENCH_LOOKAHEAD, /* the extra pass of the lookahead rows */
+	BENCH_DECODE,    /* one token at a time behind the prompt, nothing measured */
+	BENCH_TRUTH,     /* the same, every row added to truth */
+	N_BENCH_STAGE
+};
+
+struct bench_rate { /* one stage: what it took, and the least it had to do */
+	double ms;      /* the best of several */
+	int n_tokens;   /* that were run in that time */
+	double flop;    /* operations of matrix products and attention */
+	double bytes;   /* weights and cache that had to be read once */
+};
+
+struct bench_length {
+	int n_prompt;
+	struct bench_rate stage[N_BENCH_STAGE];
+	uint64_t peak_memory; /* of the process so far: lengths are taken in ascending order */
+};
+
+struct bench {
+	struct machine_rates machine;
+	const struct model_info *model;
+	int n_lookahead;
+	int n_length;
+	struct bench_length *length;
+};
+
+extern const char *const bench_stage_name[N_BENCH_STAGE];
+
+void bench_print_text(const struct bench *b);
+int bench_print_json(const struct bench *b, struct err *e);
+
+#endif
