@@ -95,8 +95,9 @@ FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: all help demo test unit fuzz golden packages install-packages model install clean man check-includes check-docs demo-run test-run FORCE
+.PHONY: all help demo test unit fuzz coverage golden packages install-packages model install clean man check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: build/kvglass ## build the program (default); config=debug|asan|ubsan|tsan|coverage|fuzz, V=1, CUDA=0
 
@@ -192,6 +193,10 @@ install-packages: ## install those that are missing
 
 fuzz: ## run every fuzzer for seconds=60 from the committed corpora (needs clang)
 	+@tests/fuzz $(or $(seconds),60) $(FUZZ_SRC)
+
+coverage: ## lines that the unit tests run, per house; limit=80 lists the files below it
+	+@$(MAKE) config=coverage build/coverage/tests/run build/coverage/kvglass
+	@limit=$(limit) tests/coverage
 
 golden: ## how the golden files of the tests are made again (needs Python packages)
 	@sed -n '2,/^"""/{/^"""/d;p}' tests/golden/make_golden.py
