@@ -38,15 +38,20 @@ static int make_ticks(const struct colour_bar *bar, struct bar_tick tick[MAX_TIC
 	return 5;
 }
 
-static const char *bar_label(enum ramp_scale scale)
+/* What the bar measures, in the longest words that fit along it. */
+static const char *bar_label(struct text_engine *t, const struct colour_bar *bar)
 {
-	static const char *const text[] = {
-		[RAMP_LIFT] = "lift (\xc3\x97 uniform, log)",
-		[RAMP_PERCENTILE] = "rank percentile in the row",
-		[RAMP_RAW] = "mean attention",
-		[RAMP_DIFFERENCE] = "lift relative to truth (log)",
+	static const char *const text[][3] = {
+		[RAMP_LIFT] = {"lift (\xc3\x97 uniform, log)", "lift (log)", "lift"},
+		[RAMP_PERCENTILE] = {"rank percentile in the row", "rank percentile", "rank"},
+		[RAMP_RAW] = {"mean attention", "attention", "mean"},
+		[RAMP_DIFFERENCE] = {"lift relative to truth (log)", "lift ratio (log)", "ratio"},
 	};
-	return text[scale];
+	double room = bar->upright ? bar->at.h : bar->at.w;
+	int i = 0;
+	while (i < 2 && text_width(t, &plot_label, text[bar->scale][i]) > room)
+		i++;
+	return text[bar->scale][i];
 }
 
 static double widest_tick(struct text_engine *t, const struct colour_bar *bar)
@@ -90,7 +95,7 @@ static void draw_upright(struct canvas *c, struct text_engine *t, const struct c
 		canvas_text(c, t, &plot_tick, at, ALIGN_LEFT, TURN_NONE, tick[i].text);
 	}
 	double x = right + PLOT_TICK + PLOT_GAP + widest_tick(t, bar) + 3 + PLOT_LABEL_SIZE * TEXT_ASCENT;
-	canvas_text(c, t, &plot_label, (struct point){x, bar->at.y + bar->at.h / 2}, ALIGN_CENTRE, TURN_LEFT, bar_label(bar->scale));
+	canvas_text(c, t, &plot_label, (struct point){x, bar->at.y + bar->at.h / 2}, ALIGN_CENTRE, TURN_LEFT, bar_label(t, bar));
 }
 
 static void draw_flat(struct canvas *c, struct text_engine *t, const struct colour_bar *bar)
@@ -105,7 +110,7 @@ static void draw_flat(struct canvas *c, struct text_engine *t, const struct colo
 		canvas_text(c, t, &plot_tick, (struct point){x, base}, align, TURN_NONE, tick[i].text);
 	}
 	struct point at = {bar->at.x + bar->at.w / 2, base + 3 + PLOT_LABEL_SIZE * TEXT_ASCENT + PLOT_TICK_SIZE * TEXT_DESCENT};
-	canvas_text(c, t, &plot_label, at, ALIGN_CENTRE, TURN_NONE, bar_label(bar->scale));
+	canvas_text(c, t, &plot_label, at, ALIGN_CENTRE, TURN_NONE, bar_label(t, bar));
 }
 
 void plot_colour_bar(struct canvas *c, struct text_engine *t, const struct colour_bar *bar)

@@ -53,23 +53,13 @@ static double left_room(const struct heatmap *h, struct text_engine *t, bool sta
 	return PLOT_MARGIN + lines + widest_number(h, t) + PLOT_TICK + PLOT_GAP;
 }
 
-/* Room that a panel's bars of agreement take. */
-static double best_room(const struct heatmap *h, int panel)
+/* Room that the bars of agreement beside a column of panels take. */
+static double best_room(const struct heatmap *h, int columns, int column)
 {
-	return h->panel[panel].best ? HEATMAP_BEST_GAP + HEATMAP_BEST : 0;
-}
-
-/* Room that bars and gaps take in the row of panels that has most of them. */
-static double widest_between(const struct heatmap *h, int columns)
-{
-	double widest = 0;
-	for (int first = 0; first < h->n_panel; first += columns) {
-		double between = 0;
-		for (int i = first; i < first + columns && i < h->n_panel; i++)
-			between += best_room(h, i) + (i > first ? GAP_X : 0);
-		widest = fmax(widest, between);
-	}
-	return widest;
+	for (int i = column; i < h->n_panel; i += columns)
+		if (h->panel[i].best)
+			return HEATMAP_BEST_GAP + HEATMAP_BEST;
+	return 0;
 }
 
 static void divide(struct heatmap_layout *l, const struct heatmap *h, double room)
@@ -79,9 +69,14 @@ static void divide(struct heatmap_layout *l, const struct heatmap *h, double roo
 	int columns = h->n_panel < most ? h->n_panel : most;
 	l->grid_rows = (h->n_panel + columns - 1) / columns;
 	l->columns = (h->n_panel + l->grid_rows - 1) / l->grid_rows; /* even rows */
-	l->panel_w = (room - widest_between(h, l->columns)) / l->columns;
-	for (int i = 0; i < h->n_panel; i++)
-		l->panel_x[i] = i % l->columns ? l->panel_x[i - 1] + l->panel_w + best_room(h, i - 1) + GAP_X : l->left;
+	double between = GAP_X * (l->columns - 1);
+	for (int i = 0; i < l->columns; i++)
+		between += best_room(h, l->columns, i);
+	l->panel_w = (room - between) / l->columns;
+	for (int i = 0; i < h->n_panel; i++) {
+		int column = i % l->columns;
+		l->panel_x[i] = column ? l->panel_x[i - 1] + l->panel_w + best_room(h, l->columns, column - 1) + GAP_X : l->left;
+	}
 	l->right = l->left + room;
 }
 
@@ -108,7 +103,7 @@ double heatmap_x(const struct heatmap *h, double position)
 static void describe_axis(const struct heatmap *h, const struct heatmap_layout *l, char *out, size_t n_out)
 {
 	const struct selection *select = &evaluation_protocol(h->ev)->select;
-	size_t n = (size_t)snprintf(out, n_out, "token position");
+	size_t n = (size_t)(l->token_labels ? snprintf(out, n_out, "tokens %d to %d", h->first, h->last - 1) : snprintf(out, n_out, "token position"));
 	bool bars = false;
 	for (int i = 0; i < h->n_panel; i++)
 		bars |= h->panel[i].best != NULL;
@@ -124,11 +119,11 @@ static void describe_axis(const struct heatmap *h, const struct heatmap_layout *
 	else if (h->n_window)
 		n += (size_t)snprintf(out + n, n_out - n, "; W: last %d, always kept", select->window);
 	if (h->n_prompt_sink)
-		n += (size_t)snprintf(out + n, n_out - n, "; \xe2\x96\xbe sink inside the prompt");
+		n += (size_t)snprintf(out + n, n_out - n, "; \xe2\x96\xbe\xc2\xa0sink inside the prompt");
 	if (h->spec->rows == FIGURE_ONE)
 		n += (size_t)snprintf(out + n, n_out - n, "; strips below: kept at budget %d", h->spec->budget);
 	if (bars)
-		snprintf(out + n, n_out - n, "; bars: mass kept at budget %d, 0 to 100 %% of the best possible", h->spec->budget);
+		snprintf(out + n, n_out - n, "; bars: mass kept at budget %d, 0\xc2\xa0to\xc2\xa0""100\xc2\xa0%% of the best possible", h->spec->budget);
 }
 
 static int lay_out_note(struct heatmap_layout *l, const struct heatmap *h, struct text_engine *t, struct err *e)
@@ -148,18 +143,16 @@ static bool has_token_labels(const struct heatmap *h, const struct heatmap_layou
 
 static int lay_out_ticks(struct heatmap_layout *l, const struct heatmap *h, struct text_engine *t, struct err *e)
 {
-	l->tick_h = PLOT_TICK + PLOT_GAP + PLOT_TICK_SIZE;
 	l->token_labels = has_token_labels(h, l);
-	double longest = 0;
-	for (int j = h->first; l->token_labels && j < h->last; j++) {
+	double longest = PLOT_TICK_SIZE; /* S and W, and numbers, at least */
+	for (int j = h->first + h->n_sink; l->token_labels && j < h->last - h->n_window; j++) {
 		char *label = pieces_label(evaluation_capture(h->ev), j, HEATMAP_LABEL_CHARACTERS);
 		if (!label)
 			return err_set(e, ERR_MEMORY, "figure: out of memory");
 		longest = fmax(longest, text_width(t, &plot_tick, label));
 		free(label);
 	}
-	if (l->token_labels)
-		l->tick_h += longest + PLOT_GAP;
+	l->tick_h = PLOT_TICK + PLOT_GAP + longest + (l->token_labels ? PLOT_GAP : 0);
 	return 0;
 }
 
@@ -167,7 +160,7 @@ static int lay_out_ticks(struct heatmap_layout *l, const struct heatmap *h, stru
 static int lay_out_heights(struct heatmap_layout *l, const struct heatmap *h, struct text_engine *t, struct err *e)
 {
 	bool stacked = l->columns == 1;
-	l->top = PLOT_MARGIN + 1 + (h->n_prompt_sink ? 4 : 0);
+	l->top = PLOT_MARGIN + 3 + (h->n_prompt_sink ? 2 : 0); /* half a number of the colour bar; marks of sinks */
 	l->kept_h = h->spec->rows == FIGURE_ONE ? HEATMAP_KEPT + 1.5 : 0;
 	double between = stacked ? GAP_Y + l->kept_h : l->tick_h + PLOT_LINE_ROOM + GAP_Y + (h->n_prompt_sink ? 4 : 0);
 	double note = text_block_n_line(l->note) * PLOT_LINE_ROOM;

@@ -68,11 +68,20 @@ static int shape(struct overlay *o, int panel, struct text_engine *t, struct err
 
 /* ---- which lines ---- */
 
+/* A text that ends with a line break has an empty last line, which is not shown. */
+static int count_lines(const struct overlay *o)
+{
+	const struct text_block *b = o->panel[0].block;
+	int n = text_block_n_line(b);
+	struct text_line last = text_block_line(b, n - 1);
+	return n > 1 && last.first == last.last ? n - 1 : n;
+}
+
 /* Line on which token i begins. Tokens come in order, so `from` is where the one before was. */
 static int line_of(const struct overlay *o, int i, int from)
 {
 	const struct text_block *b = o->panel[0].block;
-	while (from + 1 < text_block_n_line(b) && text_block_line(b, from + 1).first <= o->pieces.place[i].first)
+	while (from + 1 < count_lines(o) && text_block_line(b, from + 1).first <= o->pieces.place[i].first)
 		from++;
 	return from;
 }
@@ -106,7 +115,7 @@ static void count_skipped(struct overlay *o)
 static int choose_lines(struct overlay *o, int most, struct err *e)
 {
 	struct overlay_layout *l = &o->layout;
-	int n_line = text_block_n_line(o->panel[0].block);
+	int n_line = count_lines(o);
 	double *worth = line_worth(o, n_line);
 	l->region = calloc((size_t)n_line + 1, sizeof *l->region);
 	struct overlay_choice choice = {.worth = worth, .n_line = n_line, .most = most, .context = CONTEXT};
@@ -147,7 +156,7 @@ static int lay_out_heights(struct overlay *o, struct text_engine *t, struct err 
 {
 	struct overlay_layout *l = &o->layout;
 	bool turned = l->left > PLOT_MARGIN;
-	int n_line = text_block_n_line(o->panel[0].block);
+	int n_line = count_lines(o);
 	double name = turned ? 0 : PLOT_LINE_ROOM + 2, between = name + ROW_GAP;
 	l->legend_rows = overlay_legend(o, t, NULL, 0);
 	double foot = 5 + l->legend_rows * OVERLAY_LEGEND_ROW + 2 + text_block_n_line(l->note) * PLOT_LINE_ROOM;

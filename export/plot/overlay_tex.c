@@ -29,6 +29,10 @@ static void put_code(FILE *f, const char *from, size_t step, uint32_t code)
 		fprintf(f, "\\kvbyte{%02X}", code);
 	else if (code < 0x80)
 		fputc((int)code, f);
+	else if (code == 0x2265)
+		fputs("$\\ge$", f);
+	else if (code == 0xd7)
+		fputs("$\\times$", f);
 	else
 		fprintf(f, "\\kvchar{%X}{%.*s}", code, (int)step, from);
 }
@@ -92,10 +96,9 @@ static void put_token(struct writer *w, int i)
 		fputs("\\fcolorbox{black}{white}{\\strut ", w->f);
 	if (solid == end && (step || missed)) { /* a kept blank is a box of its own */
 		bool breaks = memchr(text + start, '\n', end - start);
-		fputs(breaks ? "\\kvreturn" : "\\ ", w->f);
-		w->at = start;
-		fputc('}', w->f);
-		put_blanks(w, end);
+		fputs(breaks ? "\\kvreturn}" : "\\ }\\allowbreak\n", w->f);
+		if (breaks)
+			put_blanks(w, end);
 		w->at = end;
 		return;
 	}
@@ -111,8 +114,9 @@ static void put_preamble(const struct overlay *o, FILE *f)
 	fputs("% Compiles by itself, or: \\usepackage{xcolor} and \\input this file.\n"
 	      "\\makeatletter\n"
 	      "\\ifx\\documentclass\\@twoclasseserror\\def\\kvend{}\\else\\ifx\\documentclass\\@notprerr\\def\\kvend{}\\else\n"
-	      "\\documentclass{article}\n\\usepackage{iftex}\n"
-	      "\\ifPDFTeX\\usepackage[T1]{fontenc}\\usepackage[utf8]{inputenc}\\usepackage{textcomp}\\else\\usepackage{fontspec}\\fi\n"
+	      "\\documentclass{article}\n"
+	      "\\ifdefined\\pdfoutput\\usepackage[T1]{fontenc}\\usepackage[utf8]{inputenc}\\usepackage{textcomp}"
+	      "\\IfFileExists{lmodern.sty}{\\usepackage{lmodern}}{}\\else\\usepackage{fontspec}\\fi\n"
 	      "\\usepackage{xcolor}\n\\begin{document}\n\\def\\kvend{\\end{document}}\n\\fi\\fi\n\\makeatother\n", f);
 	for (int i = 1; i <= o->n_step; i++) {
 		char text[40];
@@ -120,10 +124,36 @@ static void put_preamble(const struct overlay *o, FILE *f)
 		fprintf(f, "\\definecolor{kv%d}{HTML}{%06X} %% %s\n", i, overlay_tint(o, i), text);
 	}
 	fputs("\\providecommand\\kvbyte[1]{{\\setlength\\fboxsep{0.6pt}\\fbox{\\tiny\\ttfamily #1}}} % a byte that is no character\n"
-	      "\\providecommand\\kvchar[2]{\\ifdefined\\pdfoutput\\ifdefined\\directlua#2\\else\\ifnum\"#1<\"180 #2\\else\\kvbyte{#1}\\fi\\fi\\else#2\\fi}"
+	      "\\providecommand\\kvchar[2]{\\ifdefined\\pdfoutput\\ifnum\"#1<\"180 #2\\else\\kvbyte{#1}\\fi\\else#2\\fi}"
 	      " % code, character\n"
 	      "\\providecommand\\kvbreak{\\hfil\\break}\n\\providecommand\\kvreturn{$\\hookleftarrow$}\n", f);
 	fprintf(f, "%% %s\n", note);
+}
+
+/* UTF-8 with everything escaped. */
+static void put_escaped(FILE *f, const char *text)
+{
+	for (size_t n = strlen(text), i = 0; i < n;) {
+		uint32_t code = 0;
+		size_t step = utf8_decode(text + i, n - i, &code);
+		put_code(f, text + i, step, code);
+		i += step ? step : 1;
+	}
+}
+
+static void put_legend(const struct overlay *o, FILE *f)
+{
+	char text[300];
+	fputs("\n\\begingroup\\setlength\\fboxsep{0pt}\\setlength\\parindent{0pt}\\raggedright\\footnotesize\n", f);
+	for (int i = 1; i <= o->n_step; i++) {
+		overlay_step_text(o, i, text, sizeof text);
+		fprintf(f, "\\colorbox{kv%d}{\\strut ", i);
+		put_escaped(f, text);
+		fputs("}\\quad\n", f);
+	}
+	overlay_note_text(o, text, sizeof text);
+	put_escaped(f, text);
+	fputs("\\par\\endgroup\n", f);
 }
 
 void overlay_tex(const void *plot, FILE *f)
@@ -135,16 +165,12 @@ void overlay_tex(const void *plot, FILE *f)
 		struct writer w = {.o = o, .panel = p, .f = f, .at = (size_t)c->offset[o->first]};
 		fprintf(f, "\n\\begingroup\\setlength\\fboxsep{0pt}\\setlength\\parindent{0pt}\\raggedright\\footnotesize\n\\textbf{(%c)} ",
 			'a' + p % 26);
-		for (const char *s = o->panel[p].label; *s;) {
-			uint32_t code = 0;
-			size_t step = utf8_decode(s, strlen(s), &code);
-			put_code(f, s, step, code);
-			s += step ? step : 1;
-		}
+		put_escaped(f, o->panel[p].label);
 		fputs("\\par\\smallskip\n", f);
 		for (int i = 0; i < o->last - o->first; i++)
 			put_token(&w, i);
 		fputs("\\par\\endgroup\n\\medskip\n", f);
 	}
+	put_legend(o, f);
 	fputs("\\kvend\n", f);
 }
