@@ -11,6 +11,9 @@
 #define TOL_ROW_SUM 1e-5    /* a float32 softmax over 8192 keys sums to 1 within n * eps / 2 in the worst case */
 #define TOL_GOLDEN 5e-7    /* shares kept as float32 against float64, and their ratio */
 #define TOL_CURVE 1.2e-7    /* a value of magnitude 1 stored as float32: one unit in the last place */
+#define TOL_ATTENDED 5e-5   /* weighted values of magnitude 3: two float32 scores of magnitude 100 (eps 8e-6 each) and a sum of 64 between them */
+#define TOL_NORM_REL 2e-5   /* norms of cached keys and values: a few layers of float32 in front of them */
+#define TOL_SUM_REL 1e-6     /* float32 sums of up to some thousand terms in 8 to 32 lanes, relative to the sum of magnitudes */
 #define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
 
 #endif
