@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
+#include "export/draw/printable.h"
 
 #define BREAK "\xe2\x86\xb5"   /* U+21B5, a line break */
 #define TAB "\xe2\x87\xa5   "  /* U+21E5 and room */

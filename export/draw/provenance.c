@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
+#include "export/draw/printable.h"
 
 int provenance_add(struct provenance *p, const char *name, const char *value, struct err *e)
 {

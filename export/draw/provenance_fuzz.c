@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "export/draw/provenance.h"
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
+#include "export/draw/printable.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <zlib.h>
 
 #include "export/draw/provenance.h"
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
 
 #define MAX_JSON (1u << 20)      /* bytes of a provenance text */
 #define MAX_INFLATED (64u << 20) /* of all compressed streams of a PDF together */

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
+#include "export/draw/printable.h"
 #include "export/plot/overlay.h"
 
 static void put_code(FILE *f, const char *from, size_t step, uint32_t code)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
 
 const struct text_style plot_label = {.size = PLOT_LABEL_SIZE, .rgb = PLOT_INK};
 const struct text_style plot_letter = {.size = PLOT_LABEL_SIZE, .bold = true, .rgb = PLOT_INK};

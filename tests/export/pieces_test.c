@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/draw/utf8.h"
+#include "engine/utf8.h"
 #include "tests/support/test.h"
 
 /* A capture of nothing but tokens. */
