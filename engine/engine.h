@@ -75,6 +75,7 @@ struct token_list {
 	int32_t *id;
 	uint8_t *part; /* enum token_part of the token's first byte */
 	int n;
+	size_t n_lost; /* bytes of the text that the vocabulary has no token for; they vanish, as in the reference */
 };
 void token_list_free(struct token_list *t); /* safe on a zeroed struct */
 
