@@ -98,7 +98,7 @@ void tiny_tokens_gguf(struct gguf_writer *w, enum tiny_kind kind)
 	struct token_table *t = build_table(kind);
 	int n = tiny_shape(kind)->n_vocab;
 	const char *text[MAX_TOKEN], *merge[N_MERGE];
-	char unused[MAX_TOKEN][16];
+	char unused[MAX_TOKEN][24];
 	int32_t type[MAX_TOKEN];
 	for (int i = 0; i < n; i++) {
 		snprintf(unused[i], sizeof *unused, "[PAD%d]", i);

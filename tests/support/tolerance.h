@@ -14,6 +14,8 @@
 #define TOL_ATTENDED 5e-5   /* weighted values of magnitude 3: two float32 scores of magnitude 100 (eps 8e-6 each) and a sum of 64 between them */
 #define TOL_NORM_REL 2e-5   /* norms of cached keys and values: a few layers of float32 in front of them */
 #define TOL_SUM_REL 1e-6     /* float32 sums of up to some thousand terms in 8 to 32 lanes, relative to the sum of magnitudes */
+#define TOL_ROPE 2.5e-7     /* rotary frequencies, relative: PyTorch's vector power is within one unit of the correctly rounded one, and
+                             * up to one more rounding of difference follows */
 #define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
 
 #endif
