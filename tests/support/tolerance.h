@@ -12,7 +12,6 @@
 #define TOL_GOLDEN 5e-7    /* shares kept as float32 against float64, and their ratio */
 #define TOL_CURVE 1.2e-7    /* a value of magnitude 1 stored as float32: one unit in the last place */
 #define TOL_ATTENDED 5e-5   /* weighted values of magnitude 3: two float32 scores of magnitude 100 (eps 8e-6 each) and a sum of 64 between them */
-#define TOL_NORM_REL 2e-5   /* norms of cached keys and values: a few layers of float32 in front of them */
 #define TOL_SUM_REL 1e-6     /* float32 sums of up to some thousand terms in 8 to 32 lanes, relative to the sum of magnitudes */
 #define TOL_ROPE 2.5e-7     /* rotary frequencies, relative: PyTorch's vector power is within one unit of the correctly rounded one, and
                              * up to one more rounding of difference follows */
