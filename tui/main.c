@@ -1,7 +1,7 @@
-#include <stdio.h>
+/* kvglass: the program. Everything it does is behind command_main(). */
+#include "tui/command/command.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	puts("kvglass " KVGLASS_VERSION);
-	return 0;
+	return command_main(argc, argv);
 }

@@ -99,11 +99,28 @@ static void read_both(struct stream stream[2], pid_t child, const struct program
 	}
 }
 
+/* Both ends of the program's standard error: end[0] to read. */
+static void open_errors(int end[2], bool terminal)
+{
+	if (!terminal) {
+		if (pipe2(end, O_CLOEXEC))
+			give_up("pipe");
+		return;
+	}
+	end[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (end[0] < 0 || grantpt(end[0]) || unlockpt(end[0]))
+		give_up("terminal for the program");
+	end[1] = open(ptsname(end[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (end[1] < 0)
+		give_up("terminal for the program");
+}
+
 static void run_words(struct program_result *r, const struct program_setting *s, char **words)
 {
 	int out[2], err[2], status, in = input_file(s->input);
-	if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
+	if (pipe2(out, O_CLOEXEC))
 		give_up("pipe");
+	open_errors(err, s->terminal);
 	if (s->close_output)
 		close(out[0]);
 	int to = s->out_path ? open(s->out_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : out[1];

@@ -23,6 +23,7 @@ struct program_setting { /* all may be left 0 */
 	const char *cache;     /* XDG_CACHE_HOME; NULL: as it is */
 	int close_output;      /* the reader of standard output leaves before the program starts */
 	int no_output;         /* standard output is closed */
+	int terminal;          /* standard error is a terminal (its line ends read \r\n) */
 	double interrupt_after; /* seconds; then SIGINT is sent. 0: never */
 };
 

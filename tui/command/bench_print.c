@@ -62,7 +62,8 @@ static void print_length(const struct bench *b, const struct bench_length *l)
 void bench_print_text(const struct bench *b)
 {
 	const struct model_info *m = b->model;
-	printf("%s: %s, %d layers, %d query heads on %d KV heads, weights mostly %s, %s %s\n", m->name, m->arch_name, m->n_layer, m->n_head,
+	print_visible(stdout, m->name, strlen(m->name));
+	printf(": %s, %d layers, %d query heads on %d KV heads, weights mostly %s, %s %s\n", m->arch_name, m->n_layer, m->n_head,
 		m->n_kv_head, m->weight_type, m->device, m->precision);
 	printf("this machine now, %d threads: float32 product of %d cubed %.0f GFLOP/s, memory read %.1f GB/s\n", b->machine.n_threads,
 		b->machine.product_size, b->machine.gflops, b->machine.read_gbs);

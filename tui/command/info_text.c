@@ -7,7 +7,7 @@
 #include "tui/command/info.h"
 #include "tui/command/terminal.h"
 
-enum { SHOWN_BYTES = 100, LABEL = 12 }; /* of a metadata value; column of values */
+enum { SHOWN_BYTES = 100, LABEL = 14 }; /* of a metadata value; column of values */
 
 static void print_label(const char *label)
 {
@@ -87,15 +87,17 @@ static void print_maps(const struct capture *c)
 		fputs(i ? ", " : "", stdout);
 		print_visible(stdout, map->name, strlen(map->name));
 		if (map->n_rows > 0)
-			printf(" (%d rows)", map->n_rows);
+			printf(" (%d row%s)", map->n_rows, map->n_rows == 1 ? "" : "s");
 	}
 	putchar('\n');
 }
 
 static void print_capture(const struct capture *c)
 {
-	static const char *const keys[] = {"model_name", "model_sha256", "module_name", "device", "precision", "prompt_mode",
-		"response_source"};
+	static const struct {
+		const char *key, *label;
+	} told[] = {{"model_name", "model"}, {"model_sha256", "model sha256"}, {"module_name", "modules"}, {"prompt_mode", "prompt mode"},
+		{"response_source", "response"}, {"device", "device"}, {"precision", "precision"}};
 	char prompt[32], response[32];
 	format_grouped(prompt, c->n_prompt);
 	format_grouped(response, c->n_response);
@@ -108,10 +110,10 @@ static void print_capture(const struct capture *c)
 		printf("%d\n", c->window);
 	}
 	print_maps(c);
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		const char *text = capture_meta(c, keys[i]);
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		const char *text = capture_meta(c, told[i].key);
 		if (text)
-			print_line(keys[i], text);
+			print_line(told[i].label, text);
 	}
 }
 

@@ -201,7 +201,8 @@ static int print_text(const struct job *job, struct err *e)
 	format_grouped(n_prompt, c->n_prompt);
 	format_grouped(n_response, c->n_response);
 	format_size(memory, engine_peak_memory());
-	printf("%s: %s, %d layers, %d query heads on %d KV heads, %s %s\n", m->name, m->arch_name, m->n_layer, m->n_head, m->n_kv_head,
+	print_visible(stdout, m->name, strlen(m->name));
+	printf(": %s, %d layers, %d query heads on %d KV heads, %s %s\n", m->arch_name, m->n_layer, m->n_head, m->n_kv_head,
 		m->device, m->precision);
 	printf("prompt of %s tokens, response of %s tokens:\n\n", n_prompt, n_response);
 	print_lines(stdout, text, n);

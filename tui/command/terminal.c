@@ -12,14 +12,16 @@
 
 void remark(const struct options *o, const char *format, ...)
 {
+	char text[600];
 	if (o->quiet)
 		return;
 	va_list args;
 	va_start(args, format);
-	fprintf(stderr, "kvglass %s: ", command_table[o->command].name);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	fprintf(stderr, "kvglass %s: ", command_table[o->command].name);
+	print_visible(stderr, text, strlen(text)); /* names that come from files may be in it */
+	fputc('\n', stderr);
 }
 
 /* ---- progress ---- */

@@ -1,0 +1,51 @@
+#include <string.h>
+
+#include "tests/support/program.h"
+#include "tests/support/test.h"
+#include "tests/support/tiny_model.h"
+
+TEST(command_bench, every_stage_has_its_share)
+{
+	static const char *const stages[] = {"prefill", "prefill_capture", "lookahead", "decode", "decode_capture"};
+	const char *model = test_scratch("bench.gguf");
+	struct program_result r;
+	tiny_model_gguf(model, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_Q4_1, .seed = 1});
+	program_run(&r, NULL, "bench", "--json", "-m", model, "--length", "128,64", NULL);
+	json_t *all = PROGRAM_JSON(&r), *machine = json_object_get(all, "machine"), *lengths = json_object_get(all, "lengths");
+	double product = json_number_value(json_object_get(machine, "product_gflops"));
+	double read = json_number_value(json_object_get(machine, "memory_read_gbs"));
+	CHECK(product > 0 && read > 0);
+	CHECK_INT(json_array_size(lengths), 2);
+	for (size_t i = 0; i < json_array_size(lengths); i++) {
+		json_t *one = json_array_get(lengths, i);
+		CHECK_INT(json_integer_value(json_object_get(one, "length")), 64 << i); /* ascending */
+		CHECK(json_integer_value(json_object_get(one, "peak_memory_bytes")) > 0);
+		for (size_t s = 0; s < sizeof stages / sizeof *stages; s++) {
+			json_t *stage = json_object_get(one, stages[s]);
+			CHECK(json_number_value(json_object_get(stage, "ms")) > 0);
+			double gflops = json_number_value(json_object_get(stage, "gflops")), gbs = json_number_value(json_object_get(stage, "gbs"));
+			CHECK(gflops > 0 && gbs > 0);
+			CHECK_NEAR(json_number_value(json_object_get(stage, "gflops_share")), gflops / product, 1e-6 * gflops / product);
+			CHECK_NEAR(json_number_value(json_object_get(stage, "gbs_share")), gbs / read, 1e-6 * gbs / read);
+		}
+	}
+	json_decref(all);
+	program_free(&r);
+}
+
+TEST(command_bench, random_models)
+{
+	struct program_result r;
+	program_run(&r, NULL, "bench", "--synthetic", "llama9", NULL);
+	CHECK_PROGRAM_ERROR(&r, 2, "--synthetic: llama9: not one of smollm2-135m, ");
+	program_free(&r);
+	program_run(&r, NULL, "bench", "--synthetic", "llama3-8b:q9", NULL);
+	CHECK_PROGRAM_ERROR(&r, 2, "llama3-8b:q9: the type after : is not one of bf16, ");
+	program_free(&r);
+	program_run(&r, NULL, "bench", "--synthetic", "llama3-70b:f32", NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "llama3-70b:f32: 282.2 GB of random weights are kept in memory");
+	program_free(&r);
+	program_run(&r, NULL, "bench", "--synthetic", "smollm2-135m", "--length", "9000", NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "--length 9000: from 32 to 8176 fit the model's 8192 positions");
+	program_free(&r);
+}
