@@ -331,6 +331,7 @@ const struct backend_ops backend_cpu = {
 	.logits = cpu_logits,
 	.last_logits = cpu_last_logits,
 	.argmax = cpu_argmax,
+	.read_cache = cpu_read_cache,
 	.key_norms = cpu_key_norms,
 	.value_norms = cpu_value_norms,
 };

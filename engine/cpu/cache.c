@@ -60,6 +60,20 @@ void cpu_append(struct backend *b, const struct append_op *op)
 		append_piece(&job, piece, 0);
 }
 
+void cpu_read_cache(struct backend *b, const struct read_cache_op *op)
+{
+	const struct cpu *c = (const struct cpu *)b;
+	int d = c->model->info.head_dim;
+	for (int kv_head = 0; kv_head < c->model->info.n_kv_head; kv_head++)
+		for (int first = 0; first < op->n; first += KEY_TILE) {
+			int n = op->n - first < KEY_TILE ? op->n - first : KEY_TILE;
+			size_t at = ((size_t)kv_head * (size_t)op->n + (size_t)first) * (size_t)d;
+			struct tile_rows keys = {.data = cpu_key_tile(c, op->layer, first / KEY_TILE, kv_head), .m = d, .n = n, .ld = KEY_TILE};
+			c->simd->unpack->transpose(&keys, op->key + at, d);
+			memcpy(op->value + at, cpu_value_tile(c, op->layer, first / KEY_TILE, kv_head), (size_t)n * (size_t)d * sizeof(float));
+		}
+}
+
 void cpu_key_norms(struct backend *b, int layer, int n, float *out)
 {
 	const struct cpu *c = (const struct cpu *)b;

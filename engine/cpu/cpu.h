@@ -1,7 +1,8 @@
 /* The CPU backend: one session's buffers, and the operations that its files share out between them.
  *
  *   backend.c    table, buffers, embedding, norms, RoPE, activation, logits
- *   matmul.c     products with stored weights: panels unpacked to float32 for many rows, blocks read directly for few
+ *   matmul.c     products with stored weights: panels unpacked to float32 for many rows, blocks read directly for few;
+ *                matmul_back.c their transpose, for training
  *   cache.c      KV cache: layout, append, norms
  *   attention.c  attention of many rows (prefill), attention_few.c of few (decode, lookahead), capture.c the column sums
  *
@@ -81,10 +82,20 @@ void cpu_products(struct cpu *c, const struct product *p, int n); /* up to three
 void cpu_lora(struct backend *b, const struct lora_op *op);
 size_t cpu_product_scratch(void);                                 /* floats a thread needs */
 
+/* ---- matmul_back.c ---- */
+struct product_back { /* d_in (n_row, n_in) += d_out (n_row, n_out) W: the gradient's way back through a product */
+	const float *d_out;
+	int n_row;
+	const struct weight *weight;
+	float *d_in;
+};
+void cpu_product_back(struct cpu *c, const struct product_back *p);
+
 /* ---- cache.c ---- */
 float *cpu_key_tile(const struct cpu *c, int layer, int tile, int kv_head);
 float *cpu_value_tile(const struct cpu *c, int layer, int tile, int kv_head);
 void cpu_append(struct backend *b, const struct append_op *op);
+void cpu_read_cache(struct backend *b, const struct read_cache_op *op);
 void cpu_key_norms(struct backend *b, int layer, int n, float *out);
 void cpu_value_norms(struct backend *b, const struct value_norms_op *op);
 size_t cpu_value_norms_scratch(const struct model_info *info); /* floats a thread needs */

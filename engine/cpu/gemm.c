@@ -9,8 +9,8 @@ int gemm_run(const struct gemm *g)
 {
 	if (g->m <= 0 || g->n <= 0)
 		return 0;
-	dnnl_status_t status = dnnl_sgemm('N', g->b_transposed ? 'T' : 'N', g->m, g->n, g->k, 1.0f, g->a, g->lda, g->b, g->ldb,
-		g->add ? 1.0f : 0.0f, g->c, g->ldc);
+	dnnl_status_t status = dnnl_sgemm(g->a_transposed ? 'T' : 'N', g->b_transposed ? 'T' : 'N', g->m, g->n, g->k, 1.0f, g->a, g->lda,
+		g->b, g->ldb, g->add ? 1.0f : 0.0f, g->c, g->ldc);
 	return status == dnnl_success ? 0 : ERR_MEMORY;
 }
 

@@ -6,11 +6,11 @@
 
 struct gemm {
 	int m, n, k;
-	const float *a; /* (m, k) */
+	const float *a; /* (m, k); (k, m) when a_transposed */
 	const float *b; /* (k, n); (n, k) when b_transposed */
 	float *c;       /* (m, n) */
 	int lda, ldb, ldc;
-	int b_transposed;
+	int a_transposed, b_transposed;
 	int add; /* onto c instead of replacing it */
 };
 

@@ -118,6 +118,11 @@ struct logits_op { /* ROWS_NORMED times the output matrix; the last row of the r
 	float *out; /* host (rows.n, n_vocab), or NULL when only the last row is wanted */
 };
 
+struct read_cache_op { /* keys and values of positions 0 .. n-1 */
+	int layer, n;
+	float *key, *value; /* host (n_kv_head, n, head_dim) */
+};
+
 struct value_norms_op {
 	int layer, n;
 	enum value_norm kind;
@@ -152,6 +157,7 @@ struct backend_ops {
 	/* These wait for what is queued. */
 	const float *(*last_logits)(struct backend *b); /* host (n_vocab) */
 	int32_t (*argmax)(struct backend *b);           /* of the last logits, lowest id among equals; -1 when one is not finite */
+	void (*read_cache)(struct backend *b, const struct read_cache_op *op);
 	void (*key_norms)(struct backend *b, int layer, int n, float *out); /* host (n_kv_head, n) */
 	void (*value_norms)(struct backend *b, const struct value_norms_op *op);
 };

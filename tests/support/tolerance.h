@@ -15,6 +15,8 @@
 #define TOL_SUM_REL 1e-6     /* float32 sums of up to some thousand terms in 8 to 32 lanes, relative to the sum of magnitudes */
 #define TOL_ROPE 2.5e-7     /* rotary frequencies, relative: PyTorch's vector power is within one unit of the correctly rounded one, and
                              * up to one more rounding of difference follows */
+#define TOL_LOSS 1e-5       /* mean KL of float32 attention against double */
+#define TOL_GRADIENT 1e-4   /* of a tensor's gradient norm: differences of step 4e-3 (error of their third order) and float32 sums */
 #define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
 
 #endif

@@ -1,0 +1,117 @@
+#include "engine/train/parameters.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int model_row_of(const struct model *m, int row)
+{
+	if (m->rope_pairs == ROPE_HALVES)
+		return row;
+	int d = m->info.head_dim, head = row / d, i = row % d;
+	return head * d + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
+}
+
+static bool has_heads(int proj)
+{
+	return proj == PROJ_Q || proj == PROJ_K;
+}
+
+/* Rows of B between the two orders; to_model says which way. */
+static void copy_b(const struct model *m, const struct lora *shape, int proj, const float *from, float *to, bool to_model)
+{
+	for (int row = 0; row < shape->n_out; row++) {
+		int other = has_heads(proj) ? model_row_of(m, row) : row;
+		size_t file_at = (size_t)row * (size_t)shape->r, model_at = (size_t)other * (size_t)shape->r;
+		memcpy(to + (to_model ? model_at : file_at), from + (to_model ? file_at : model_at), (size_t)shape->r * sizeof *to);
+	}
+}
+
+static bool is_trained(const struct parameters *p, int layer, int proj, unsigned targets)
+{
+	return (targets >> proj & 1) && (layer < p->n_layer - 1 || has_heads(proj));
+}
+
+static const struct lora *lora_of(const struct lookahead *l, int layer, int proj)
+{
+	return &l->lora[layer * N_PROJ + proj];
+}
+
+/* Gives every trained adapter its place; all must have the module's one rank. */
+static int place_adapters(struct parameters *p, const struct lookahead *start, unsigned targets, struct err *e)
+{
+	for (int layer = 0; layer < p->n_layer; layer++)
+		for (int proj = 0; proj < N_PROJ; proj++) {
+			const struct lora *lora = lora_of(start, layer, proj);
+			struct adapter_place *place = &p->place[layer * N_PROJ + proj];
+			*place = (struct adapter_place){NO_PARAMETER, NO_PARAMETER};
+			if (!lora->a || !is_trained(p, layer, proj, targets))
+				continue;
+			if (p->r && lora->r != p->r)
+				return err_set(e, ERR_UNSUPPORTED, "adapters of ranks %d and %d: training takes one rank", p->r, lora->r);
+			p->r = lora->r;
+			place->a = p->n;
+			p->n += (size_t)lora->r * (size_t)lora->n_in;
+			place->b = p->n;
+			p->n += (size_t)lora->r * (size_t)lora->n_out;
+		}
+	return 0;
+}
+
+int parameters_new(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e)
+{
+	struct parameters p = {.n_lookahead = start->n_lookahead, .n_embd = start->n_embd, .n_layer = start->n_layer, .scale = start->scale,
+		.n = (size_t)start->n_lookahead * (size_t)start->n_embd};
+	p.place = calloc((size_t)p.n_layer * N_PROJ, sizeof *p.place);
+	if (!p.place)
+		return err_set(e, ERR_MEMORY, "no memory for training parameters");
+	int rc = place_adapters(&p, start, targets, e);
+	if (!rc && !(p.value = malloc(p.n * sizeof *p.value)))
+		rc = err_set(e, ERR_MEMORY, "no memory for %zu training parameters", p.n);
+	if (rc) {
+		parameters_free(&p);
+		return rc;
+	}
+	memcpy(p.value, start->embedding, (size_t)p.n_lookahead * (size_t)p.n_embd * sizeof *p.value);
+	for (int layer = 0; layer < p.n_layer; layer++)
+		for (int proj = 0; proj < N_PROJ; proj++) {
+			const struct lora *lora = lora_of(start, layer, proj);
+			const struct adapter_place *place = &p.place[layer * N_PROJ + proj];
+			if (place->a == NO_PARAMETER)
+				continue;
+			memcpy(p.value + place->a, lora->a, (size_t)lora->r * (size_t)lora->n_in * sizeof *p.value);
+			copy_b(m, lora, proj, lora->b, p.value + place->b, true);
+		}
+	*out = p;
+	return 0;
+}
+
+void parameters_free(struct parameters *p)
+{
+	free(p->place);
+	free(p->value);
+	*p = (struct parameters){0};
+}
+
+int parameters_export(const struct parameters *p, const struct model *m, struct lookahead **out, struct err *e)
+{
+	struct lookahead *l = NULL;
+	int rc = lookahead_untrained(&l, m, p->n_lookahead, p->r, p->scale * (float)p->r, 0, e);
+	if (rc)
+		return rc;
+	memcpy(l->embedding, p->value, (size_t)p->n_lookahead * (size_t)p->n_embd * sizeof *p->value);
+	for (int layer = 0; layer < p->n_layer; layer++)
+		for (int proj = 0; proj < N_PROJ; proj++) {
+			struct lora *lora = &l->lora[layer * N_PROJ + proj];
+			const struct adapter_place *place = &p->place[layer * N_PROJ + proj];
+			if (place->a == NO_PARAMETER) { /* the last layer's, or switched off by the targets */
+				free(lora->a);
+				free(lora->b);
+				*lora = (struct lora){0};
+				continue;
+			}
+			memcpy(lora->a, p->value + place->a, (size_t)lora->r * (size_t)lora->n_in * sizeof *lora->a);
+			copy_b(m, lora, proj, p->value + place->b, lora->b, false);
+		}
+	*out = l;
+	return 0;
+}

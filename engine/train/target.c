@@ -1,0 +1,407 @@
+/* Targets on disk: one safetensors file a prompt, named by the hash of everything it depends on. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/file.h"
+#include "engine/safetensors.h"
+#include "engine/train.h"
+#include "engine/train/together.h"
+
+enum {
+	VERSION = 1,
+	GROUP_PROMPTS = 32,    /* decoded at once: products of 32 rows run near the machine's rate */
+	GROUP_TOKENS = 24576,  /* of all sessions of a group, prompts and responses: bounds their caches */
+};
+
+struct stored {
+	char *path;
+	struct file_map map;
+	struct st_file file;
+};
+
+struct target_store {
+	const struct model *model;
+	const char *model_sha256;
+	char *folder;
+	uint64_t limit_bytes, bytes;
+	int n_threads;
+	struct stored *target;
+	int n_target;
+};
+
+/* ---- folder ---- */
+
+static bool is_target_name(const char *name)
+{
+	size_t n = strlen(name);
+	return n > 12 && !strcmp(name + n - 12, ".safetensors");
+}
+
+static uint64_t folder_bytes(const char *folder)
+{
+	uint64_t sum = 0;
+	DIR *dir = opendir(folder);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		struct stat st;
+		if (is_target_name(entry->d_name) && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0)
+			sum += (uint64_t)st.st_size;
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
+int target_store_open(struct target_store **out, const struct model *m, const struct target_store_options *o, struct err *e)
+{
+	struct target_store *s = calloc(1, sizeof *s);
+	if (!s || !(s->folder = strdup(o->folder))) {
+		free(s);
+		return err_set(e, ERR_MEMORY, "no memory for a store of targets");
+	}
+	s->model = m;
+	s->limit_bytes = o->limit_bytes;
+	s->n_threads = o->n_threads > 0 ? o->n_threads : engine_build()->n_threads;
+	int rc = model_sha256(m, &s->model_sha256, e);
+	if (!rc && mkdir(o->folder, 0777) && errno != EEXIST)
+		rc = err_set(e, ERR_SYSTEM, "%s: cannot make this folder for targets: %s", o->folder, strerror(errno));
+	if (rc) {
+		target_store_close(s);
+		return rc;
+	}
+	s->bytes = folder_bytes(o->folder);
+	*out = s;
+	return 0;
+}
+
+void target_store_close(struct target_store *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < s->n_target; i++) {
+		st_free(&s->target[i].file);
+		file_map_close(&s->target[i].map);
+		free(s->target[i].path);
+	}
+	free(s->target);
+	free(s->folder);
+	free(s);
+}
+
+/* What a target depends on, hashed: format, model, prompt, response or the length of the model's own. */
+static int target_path(const struct target_store *s, const struct target_request *r, char **path, struct err *e)
+{
+	size_t n_given = r->response ? (size_t)r->n_response : 0, n_int = 4 + (size_t)r->n + n_given;
+	int32_t *key = malloc(n_int * sizeof *key);
+	char hash[65], both[64 + 64 + 1];
+	if (!key)
+		return err_set(e, ERR_MEMORY, "no memory for a target's name");
+	memcpy(key, (int32_t[]){VERSION, r->n, r->n_response, r->response != NULL}, 4 * sizeof *key);
+	memcpy(key + 4, r->ids, (size_t)r->n * sizeof *key);
+	if (n_given)
+		memcpy(key + 4 + r->n, r->response, n_given * sizeof *key);
+	sha256_hex(key, n_int * sizeof *key, hash);
+	free(key);
+	snprintf(both, sizeof both, "%s%s", hash, s->model_sha256);
+	sha256_hex(both, strlen(both), hash);
+	if (asprintf(path, "%s/%.32s.safetensors", s->folder, hash) < 0)
+		return err_set(e, ERR_MEMORY, "no memory for a target's name");
+	return 0;
+}
+
+/* ---- one target being made ---- */
+
+struct making {
+	const struct target_request *request;
+	char *path;
+	struct session *session;
+	float *truth;           /* sums, then means */
+	uint16_t *key, *value;
+	int32_t *response;
+	int n_response;
+};
+
+struct group {
+	struct target_store *store;
+	struct making *making;
+	int n;
+};
+
+static size_t map_floats(const struct model_info *info, int n)
+{
+	return (size_t)info->n_layer * (size_t)info->n_head * (size_t)n;
+}
+
+static size_t cache_halves(const struct model_info *info, int n)
+{
+	return (size_t)info->n_layer * (size_t)info->n_kv_head * (size_t)n * (size_t)info->head_dim;
+}
+
+static uint64_t target_bytes(const struct model_info *info, const struct target_request *r)
+{
+	return map_floats(info, r->n) * sizeof(float) + 2 * cache_halves(info, r->n) * sizeof(uint16_t) +
+		(uint64_t)(r->n + r->n_response) * sizeof(int32_t);
+}
+
+/* The prompt's keys and values in half precision, layer by layer. */
+static int keep_cache(const struct model *m, struct making *k, struct err *e)
+{
+	const struct model_info *info = &m->info;
+	size_t halves = cache_halves(info, k->request->n), one = halves / (size_t)info->n_layer;
+	float *wide = malloc(2 * one * sizeof *wide);
+	k->key = malloc(halves * sizeof *k->key);
+	k->value = malloc(halves * sizeof *k->value);
+	if (!wide || !k->key || !k->value) {
+		free(wide);
+		return err_set(e, ERR_MEMORY, "no memory for the keys and values of %d tokens", k->request->n);
+	}
+	for (int layer = 0; layer < info->n_layer; layer++) {
+		struct read_cache_op read = {.layer = layer, .n = k->request->n, .key = wide, .value = wide + one};
+		k->session->ops->read_cache(k->session->backend, &read);
+		for (size_t i = 0; i < one; i++) {
+			k->key[(size_t)layer * one + i] = f32_to_f16(wide[i]);
+			k->value[(size_t)layer * one + i] = f32_to_f16(wide[one + i]);
+		}
+	}
+	free(wide);
+	return 0;
+}
+
+static struct colsum_request truth_request(struct making *k, int count)
+{
+	return (struct colsum_request){.first = k->request->n, .count = count, .step = 1, .n_key = k->request->n, .sum = k->truth};
+}
+
+static int given_response(struct making *k, struct err *e)
+{
+	struct colsum_request truth = truth_request(k, k->request->n_response);
+	struct run_request run = {.ids = k->request->response, .n = k->request->n_response, .colsum = &truth, .n_colsum = 1,
+		.stage = "responses"};
+	memcpy(k->response, k->request->response, (size_t)k->request->n_response * sizeof *k->response);
+	k->n_response = k->request->n_response;
+	return k->n_response ? session_run(k->session, &run, e) : 0;
+}
+
+/* Prefill of one prompt, in one thread beside others. */
+static int prepare(void *context, int i, struct err *e)
+{
+	struct group *g = context;
+	struct making *k = &g->making[i];
+	const struct model *m = g->store->model;
+	struct session_options options = {.max_tokens = k->request->n + k->request->n_response, .n_threads = 1};
+	k->truth = calloc(map_floats(&m->info, k->request->n), sizeof *k->truth);
+	k->response = malloc(((size_t)k->request->n_response + 1) * sizeof *k->response);
+	if (!k->truth || !k->response)
+		return err_set(e, ERR_MEMORY, "no memory for the truth of %d tokens", k->request->n);
+	struct run_request run = {.ids = k->request->ids, .n = k->request->n, .stage = "prefill"};
+	int rc = session_open(&k->session, m, &options, e);
+	rc = rc ? rc : session_run(k->session, &run, e);
+	rc = rc ? rc : keep_cache(m, k, e);
+	if (!rc && k->request->response)
+		rc = given_response(k, e);
+	return rc;
+}
+
+static int respond(struct group *g, const struct progress *progress, struct err *e)
+{
+	struct together_voice voice[GROUP_PROMPTS];
+	int of[GROUP_PROMPTS], n = 0;
+	for (int i = 0; i < g->n; i++) {
+		struct making *k = &g->making[i];
+		if (k->request->response)
+			continue;
+		struct colsum_request truth = truth_request(k, k->request->n_response);
+		voice[n] = (struct together_voice){.session = k->session, .n_max = k->request->n_response, .ids = k->response};
+		int rc = capture_from_request(&voice[n].capture, &truth, e);
+		if (rc)
+			return rc;
+		of[n++] = i;
+	}
+	int rc = n ? together_generate(g->store->model, voice, n, g->store->n_threads, progress, e) : 0;
+	for (int i = 0; i < n; i++)
+		g->making[of[i]].n_response = voice[i].n;
+	return rc;
+}
+
+static int write_target(struct target_store *s, struct making *k, struct err *e)
+{
+	const struct model_info *info = &s->model->info;
+	int n = k->request->n, m = k->n_response;
+	size_t floats = map_floats(info, n), halves = cache_halves(info, n);
+	for (size_t i = 0; i < floats && m; i++)
+		k->truth[i] /= (float)m;
+	const struct st_tensor tensor[] = {
+		{.name = "tokens.prompt", .dtype = ST_I32, .n_dim = 1, .dim = {n}, .data = (const uint8_t *)k->request->ids,
+			.n_bytes = (size_t)n * sizeof(int32_t)},
+		{.name = "tokens.response", .dtype = ST_I32, .n_dim = 1, .dim = {m}, .data = (const uint8_t *)k->response,
+			.n_bytes = (size_t)m * sizeof(int32_t)},
+		{.name = "rows.truth", .dtype = ST_F32, .n_dim = 3, .dim = {info->n_layer, info->n_head, n}, .data = (const uint8_t *)k->truth,
+			.n_bytes = floats * sizeof(float)},
+		{.name = "cache.key", .dtype = ST_F16, .n_dim = 4, .dim = {info->n_layer, info->n_kv_head, n, info->head_dim},
+			.data = (const uint8_t *)k->key, .n_bytes = halves * sizeof(uint16_t)},
+		{.name = "cache.value", .dtype = ST_F16, .n_dim = 4, .dim = {info->n_layer, info->n_kv_head, n, info->head_dim},
+			.data = (const uint8_t *)k->value, .n_bytes = halves * sizeof(uint16_t)},
+	};
+	struct st_pair meta = {"kvglass.target", "1"};
+	return st_write(k->path, tensor, sizeof tensor / sizeof *tensor, &meta, 1, e);
+}
+
+static void making_free(struct making *k)
+{
+	session_close(k->session);
+	free(k->truth);
+	free(k->key);
+	free(k->value);
+	free(k->response);
+	free(k->path);
+}
+
+/* ---- opening one ---- */
+
+static int check_target(const struct target_store *s, const struct stored *t, struct err *e)
+{
+	const struct model_info *info = &s->model->info;
+	const struct st_tensor *prompt = st_find(&t->file, "tokens.prompt"), *response = st_find(&t->file, "tokens.response"),
+		*truth = st_find(&t->file, "rows.truth"), *key = st_find(&t->file, "cache.key"), *value = st_find(&t->file, "cache.value");
+	if (!prompt || !response || !truth || !key || !value)
+		return err_set(e, ERR_FORMAT, "%s: not a training target: a tensor is missing", t->path);
+	size_t n = prompt->n_bytes / sizeof(int32_t);
+	if (prompt->dtype != ST_I32 || response->dtype != ST_I32 || truth->dtype != ST_F32 || key->dtype != ST_F16 || value->dtype != ST_F16 ||
+		truth->n_bytes != map_floats(info, (int)n) * sizeof(float) || key->n_bytes != value->n_bytes ||
+		key->n_bytes != cache_halves(info, (int)n) * sizeof(uint16_t))
+		return err_set(e, ERR_FORMAT, "%s: a training target of another shape than this model's", t->path);
+	return 0;
+}
+
+static int open_stored(struct target_store *s, const char *path, int *number, struct err *e)
+{
+	struct stored *grown = realloc(s->target, (size_t)(s->n_target + 1) * sizeof *grown);
+	if (!grown)
+		return err_set(e, ERR_MEMORY, "no memory for %d targets", s->n_target + 1);
+	s->target = grown;
+	struct stored *t = &s->target[s->n_target];
+	*t = (struct stored){.path = strdup(path)};
+	if (!t->path)
+		return err_set(e, ERR_MEMORY, "no memory for a path");
+	int rc = file_map_open(&t->map, path, e);
+	rc = rc ? rc : st_parse(&t->file, t->map.data, t->map.size, path, e);
+	rc = rc ? rc : check_target(s, t, e);
+	if (rc) {
+		st_free(&t->file);
+		file_map_close(&t->map);
+		free(t->path);
+		return rc;
+	}
+	*number = s->n_target++;
+	return 0;
+}
+
+int target_get(struct target_store *s, int number, struct target *out, struct err *e)
+{
+	if (number < 0 || number >= s->n_target)
+		return err_set(e, ERR_USE, "target %d of %d", number, s->n_target);
+	const struct stored *t = &s->target[number];
+	const struct st_tensor *prompt = st_find(&t->file, "tokens.prompt"), *response = st_find(&t->file, "tokens.response");
+	*out = (struct target){.n = (int)(prompt->n_bytes / sizeof(int32_t)), .n_response = (int)(response->n_bytes / sizeof(int32_t)),
+		.ids = (const void *)prompt->data, .response = (const void *)response->data,
+		.truth = (const void *)st_find(&t->file, "rows.truth")->data, .key = (const void *)st_find(&t->file, "cache.key")->data,
+		.value = (const void *)st_find(&t->file, "cache.value")->data, .bytes = t->map.size};
+	return 0;
+}
+
+/* ---- making what is missing ---- */
+
+static int make_group(struct group *g, const struct progress *progress, struct err *e)
+{
+	int rc = together_each(g->n, g->store->n_threads, prepare, g, e);
+	rc = rc ? rc : respond(g, progress, e);
+	for (int i = 0; i < g->n && !rc; i++) {
+		rc = write_target(g->store, &g->making[i], e);
+		if (!rc)
+			g->store->bytes += target_bytes(&g->store->model->info, g->making[i].request);
+	}
+	return rc;
+}
+
+static int room_for(const struct target_store *s, const struct target_request *r, struct err *e)
+{
+	uint64_t bytes = target_bytes(&s->model->info, r);
+	if (!s->limit_bytes || s->bytes + bytes <= s->limit_bytes)
+		return 0;
+	return err_set(e, ERR_LIMIT, "%s: targets take %llu MiB, one more of %d tokens %llu, the limit is %llu", s->folder,
+		(unsigned long long)(s->bytes >> 20), r->n, (unsigned long long)(bytes >> 20), (unsigned long long)(s->limit_bytes >> 20));
+}
+
+/* Requests from `first` on that are not there yet, as many as one group takes; returns where to go on. */
+static int gather_group(struct target_store *s, const struct target_request *request, int n, int first, struct group *g, struct err *e,
+	int *rc)
+{
+	int tokens = 0, i = first;
+	for (; i < n && g->n < GROUP_PROMPTS; i++) {
+		char *path;
+		struct stat st;
+		*rc = target_path(s, &request[i], &path, e);
+		if (*rc)
+			return i;
+		int own = request[i].n + request[i].n_response;
+		bool there = stat(path, &st) == 0;
+		if (there || (g->n && tokens + own > GROUP_TOKENS)) {
+			free(path);
+			if (there)
+				continue;
+			return i;
+		}
+		g->making[g->n++] = (struct making){.request = &request[i], .path = path};
+		tokens += own;
+		*rc = room_for(s, &request[i], e);
+		if (*rc)
+			return i;
+	}
+	return i;
+}
+
+static int make_missing(struct target_store *s, const struct target_request *request, int n, const struct progress *progress,
+	struct err *e)
+{
+	for (int at = 0, rc = 0; at < n;) {
+		struct making making[GROUP_PROMPTS] = {0};
+		struct group g = {.store = s, .making = making};
+		if (progress_report(progress, "targets", at, n))
+			return err_set(e, ERR_CANCELLED, "targets: cancelled, %d of %d prompts are there", at, n);
+		at = gather_group(s, request, n, at, &g, e, &rc);
+		if (!rc && g.n)
+			rc = make_group(&g, progress, e);
+		for (int i = 0; i < g.n; i++)
+			making_free(&making[i]);
+		if (rc)
+			return rc;
+	}
+	progress_report(progress, "targets", n, n);
+	return 0;
+}
+
+int target_store_make(struct target_store *s, const struct target_request *request, int n_request, int *made, const char **note,
+	const struct progress *progress, struct err *e)
+{
+	int rc = make_missing(s, request, n_request, progress, e);
+	for (int i = 0; i < n_request && !rc; i++) {
+		char *path;
+		struct target t;
+		rc = target_path(s, &request[i], &path, e);
+		if (rc)
+			return rc;
+		rc = open_stored(s, path, &made[i], e);
+		free(path);
+		if (rc)
+			return rc;
+		rc = target_get(s, made[i], &t, e);
+		bool empty = !rc && t.n_response == 0;
+		if (note)
+			note[i] = empty ? "the response is empty" : NULL;
+		made[i] = empty ? -1 : made[i];
+	}
+	return rc;
+}
