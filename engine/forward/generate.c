@@ -45,7 +45,7 @@ static int generate(struct session *s, const struct generate_options *o, const s
 			return err_set(e, ERR_NUMBER, "decode: logits after position %d are not finite: damaged weights?", s->length - 1);
 		if (o->temperature > 0)
 			id = draw(s->ops->last_logits(s->backend), s->model->info.n_vocab, id, o->temperature, &rng);
-		*stopped = model_is_end(s->model, id);
+		*stopped = s->model->tokenizer && model_is_end(s->model, id); /* models made in memory have no tokenizer */
 		if (*stopped)
 			return 0;
 		int rc = feed(s, o, capture, *n, id, e);
