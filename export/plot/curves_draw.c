@@ -205,7 +205,7 @@ static void draw_axes(const struct drawing *d, int panel, struct rect r)
 	static const struct stroke grid = {.width = 0.4, .rgb = 0xe0e0e0};
 	bool bottom = panel + c->layout.columns >= N_PANEL;
 	for (int percent = 0; percent <= 100; percent += 25) {
-		char text[8];
+		char text[16];
 		double y = r.y + r.h * (1 - percent / 100.0);
 		snprintf(text, sizeof text, "%d", percent);
 		canvas_line(d->canvas, r.x, y, r.x + r.w, y, &grid);

@@ -152,9 +152,9 @@ int plot_range(const struct evaluation *ev, const struct figure_spec *spec, int 
 	return 0;
 }
 
-static void panel_letter(int i, char out[8])
+static void panel_letter(int i, char out[16])
 {
-	snprintf(out, 8, "(%c) ", 'a' + i % 26);
+	snprintf(out, 16, "(%c) ", 'a' + i % 26);
 }
 
 double plot_panel_name_width(struct text_engine *t, const char *label)
@@ -164,7 +164,7 @@ double plot_panel_name_width(struct text_engine *t, const char *label)
 
 void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char *label, struct point at, enum align align, enum turn turn)
 {
-	char letter[8];
+	char letter[16];
 	panel_letter(i, letter);
 	double letter_w = text_width(t, &plot_letter, letter), w = letter_w + text_width(t, &plot_label, label);
 	double back = align == ALIGN_CENTRE ? w / 2 : align == ALIGN_RIGHT ? w : 0;
