@@ -1,0 +1,80 @@
+/* Shaping and measuring; what an engine takes, it gives back. */
+#include "export/draw/text.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "tests/support/test.h"
+
+TEST(text, engines_do_not_add_up)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	test_skip("mallinfo2 says nothing under this sanitizer"); /* whose leak check has fontconfig on its list of exceptions */
+#else
+	size_t after[12];
+	for (int i = 0; i < 12; i++) {
+		struct text_engine *t;
+		struct err e;
+		CHECK_INT(text_engine_open(&t, &e), 0);
+		CHECK(text_width(t, &(struct text_style){.size = 8}, "lift \xe6\xb5\xb7 \xe2\x96\xbe") > 20);
+		text_engine_close(t);
+		after[i] = mallinfo2().uordblks;
+	}
+	/* One set of fonts is 240 kB here. */
+	CHECK(after[11] < after[3] + 100000);
+#endif
+}
+
+TEST(text, lines_wrap_between_words_and_keep_breaks)
+{
+	static const char words[] = "The harbour office keeps a careful ledger\nof every boat";
+	struct text_engine *t;
+	struct text_block *b;
+	struct err e;
+	CHECK_INT(text_engine_open(&t, &e), 0);
+	CHECK_INT(text_block_make(&b, t, &(struct text_request){.utf8 = words, .n_bytes = strlen(words), .style = {.size = 8}, .wrap = 90}, &e), 0);
+	size_t at = 0;
+	bool broken = false;
+	for (int i = 0; i < text_block_n_line(b); i++) {
+		struct text_line l = text_block_line(b, i);
+		CHECK(l.width <= 90.01 && l.first >= at && l.last >= l.first);
+		CHECK(i == 0 || words[l.first - 1] == ' ' || words[l.first - 1] == '\n');
+		broken |= l.first > 0 && words[l.first - 1] == '\n';
+		at = l.last;
+	}
+	CHECK_INT(at, strlen(words));
+	CHECK(broken && text_block_n_line(b) >= 3);
+	text_block_free(b);
+	text_engine_close(t);
+}
+
+/* Hebrew between Latin words: a range over both is two stretches, and they lie where the reader sees them. */
+TEST(text, right_to_left_words_have_their_own_ranges)
+{
+	static const char words[] = "ab \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d cd";
+	struct text_engine *t;
+	struct text_block *b;
+	struct err e;
+	struct text_range r[4], first, last;
+	CHECK_INT(text_engine_open(&t, &e), 0);
+	CHECK_INT(text_block_make(&b, t, &(struct text_request){.utf8 = words, .n_bytes = strlen(words), .style = {.size = 10}}, &e), 0);
+	CHECK_INT(text_block_ranges(b, 0, 3, 5, &first, 1), 1);  /* the first letter stands at the right */
+	CHECK_INT(text_block_ranges(b, 0, 9, 11, &last, 1), 1); /* the last at the left */
+	CHECK(last.last <= first.first + 0.01);
+	CHECK_INT(text_block_ranges(b, 0, 0, 5, r, 4), 2);
+	CHECK(!text_block_line(b, 0).right_to_left);
+	text_block_free(b);
+	text_engine_close(t);
+}
+
+/* Shaping knows nothing of pixels: twice the size is twice the width. */
+TEST(text, widths_grow_with_the_size_alone)
+{
+	struct text_engine *t;
+	struct err e;
+	CHECK_INT(text_engine_open(&t, &e), 0);
+	double small = text_width(t, &(struct text_style){.size = 7.2}, "token position 1234");
+	double large = text_width(t, &(struct text_style){.size = 14.4}, "token position 1234");
+	CHECK_NEAR(large / small, 2, 0.003); /* Pango counts in 1/1024 point, 19 glyphs */
+	text_engine_close(t);
+}
