@@ -1,0 +1,183 @@
+#include "tui/look.h"
+#include "tests/support/test.h"
+
+#include <string.h>
+
+#include "analysis/synthetic.h"
+#include "tui/kept.h"
+
+static const struct snapshot *make(int n_prompt, int n_response)
+{
+	struct synthetic_spec spec = synthetic_default();
+	const struct capture *c;
+	const struct snapshot *s = NULL;
+	struct evaluation_options o = {.protocol = protocol_default(), .seed = 1};
+	struct err e = {0};
+	spec.n_layer = 6;
+	spec.n_prompt = n_prompt;
+	spec.n_response = n_response;
+	int rc = synthetic_capture(&c, &spec, &e);
+	if (!rc) {
+		rc = snapshot_make(&s, c, NULL, &o, NULL, &e);
+		capture_unref(c);
+	}
+	if (rc)
+		test_fail(__FILE__, __LINE__, "%s", e.text);
+	return s;
+}
+
+TEST(look, budgets_walk_a_ladder_of_two_notches_a_doubling)
+{
+	CHECK_INT(look_notch(128, 1), 181);
+	CHECK_INT(look_notch(181, 1), 256);
+	CHECK_INT(look_notch(128, -1), 91);
+	CHECK_INT(look_notch(128, -2), 64);
+	CHECK_INT(look_notch(200, 1), 256);
+	CHECK_INT(look_notch(200, -1), 181);
+	CHECK_INT(look_notch(129, -1), 128);
+	for (int b = 40; b < 5000; b++) {
+		CHECK(look_notch(b, 1) > b);
+		CHECK(look_notch(b, -1) < b);
+	}
+	for (int b = 128, i = 0; i < 16; i++) { /* up and down again is where one was */
+		int up = look_notch(b, 1);
+		CHECK_INT(look_notch(up, -1), b);
+		b = up;
+	}
+}
+
+TEST(look, budget_is_spelled_out_and_stays_possible)
+{
+	struct look l = {0};
+	char text[200];
+	look_take(&l, make(1990, 40));
+	look_say_budget(&l, text, sizeof text);
+	CHECK_STR(text, "KEEP 128 per KV head = 4 first + 32 last + 92 chosen of 1,954");
+	for (int i = 0; i < 40; i++)
+		look_step_budget(&l, -1);
+	CHECK_INT(look_k(&l), 1);
+	CHECK_INT(l.budget, 37);
+	for (int i = 0; i < 40; i++)
+		look_step_budget(&l, 1);
+	CHECK_INT(l.budget, 1990);
+	CHECK_INT(look_k(&l), 1954);
+	look_step_budget(&l, -1);
+	CHECK_INT(l.budget, 1448);
+	look_free(&l);
+}
+
+TEST(look, short_prompts)
+{
+	struct look l = {0};
+	char text[200];
+	look_take(&l, make(100, 40));
+	CHECK_INT(l.budget, 50); /* half the prompt */
+	look_free(&l);
+	l = (struct look){0};
+	look_take(&l, make(60, 40));
+	CHECK_INT(l.budget, 37); /* half would keep nothing beside first and last */
+	look_free(&l);
+	l = (struct look){0};
+	look_take(&l, make(30, 40));
+	CHECK_INT(look_k(&l), -1);
+	look_say_budget(&l, text, sizeof text);
+	CHECK_STR(text, "KEEP all 30: the prompt is within 4 first + 32 last, nothing to choose");
+	look_zoom(&l, 1, 20);
+	look_move_token(&l, 5);
+	look_step_budget(&l, 1);
+	CHECK_INT(kept_verdict(&l, 0, 3).kept, KEPT_SINK);
+	CHECK_INT(kept_verdict(&l, 0, 20).kept, KEPT_WINDOW);
+	look_free(&l);
+}
+
+TEST(look, opens_on_a_token_that_snapkv_drops)
+{
+	struct look l = {0};
+	look_take(&l, make(1200, 60));
+	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "truth"), l.token).kept, KEPT_ALL);
+	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "lookahead"), l.token).kept, KEPT_ALL);
+	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "snapkv"), l.token).kept, KEPT_NONE);
+	CHECK(!l.moved);
+	look_set_head(&l, 2, 4);
+	int token = l.token;
+	look_take(&l, make(1200, 61)); /* a later result of the same prompt: the place is the user's now */
+	CHECK_INT(l.layer, 2);
+	CHECK_INT(l.head, 4);
+	CHECK_INT(l.token, token);
+	look_take(&l, make(900, 61));
+	CHECK(!l.moved);
+	CHECK(l.token < 900);
+	look_free(&l);
+}
+
+TEST(look, columns_part_the_tokens)
+{
+	struct look l = {0};
+	look_take(&l, make(700, 40));
+	for (int cols = 1; cols < 900; cols += 13) {
+		struct look_window w = look_visible(&l);
+		int last = w.from, begin, end;
+		for (int col = 0; col < cols; col++) {
+			look_column(w, cols, col, &begin, &end);
+			CHECK(begin < end && end <= w.from + w.span);
+			CHECK(cols > w.span ? begin <= last : begin == last); /* wide screens show a token in several columns */
+			last = end;
+		}
+		CHECK_INT(last, w.from + w.span);
+		for (int token = 0; token < 700; token += 3) {
+			look_set_token(&l, token);
+			int col = look_column_of(&l, cols);
+			if (col < 0 || col >= cols) {
+				CHECK(token < l.snap->first || token >= l.snap->first + l.snap->n_candidate);
+				continue;
+			}
+			look_column(w, cols, col, &begin, &end);
+			CHECK(token - l.snap->first >= begin && token - l.snap->first < end);
+		}
+	}
+	look_free(&l);
+}
+
+TEST(look, zoom_keeps_the_cursor_on_the_screen)
+{
+	struct look l = {0};
+	uint64_t x = test_seed();
+	look_take(&l, make(1500, 40));
+	int n = l.snap->n_candidate;
+	for (int i = 0; i < 4000; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		int by = (int)(x >> 33) % 3 - 1;
+		if (by)
+			look_zoom(&l, by, 60);
+		look_move_token(&l, (int)(x >> 40) % 301 - 150);
+		struct look_window w = look_visible(&l);
+		int index = l.token - l.snap->first;
+		CHECK(w.from >= 0 && w.span >= 60 && w.from + w.span <= n);
+		if (index >= 0 && index < n)
+			CHECK(index >= w.from && index < w.from + w.span);
+	}
+	for (int i = 0; i < 12; i++)
+		look_zoom(&l, -1, 60);
+	CHECK_INT(look_visible(&l).span, n);
+	look_free(&l);
+}
+
+TEST(look, votes_are_counted_in_the_scope)
+{
+	struct look l = {0};
+	look_take(&l, make(800, 40));
+	int kv = l.snap->capture->n_kv_head, series = snapshot_find(l.snap, "snapkv"), sum = 0, all = 0;
+	int method = l.snap->series[series].method, token = l.token;
+	for (int layer = 0; layer < l.snap->capture->n_layer; layer++)
+		for (int unit = 0; unit < kv; unit++)
+			all += look_votes(&l, method, (struct scope){layer, unit}, token);
+	for (int unit = 0; unit < kv; unit++)
+		sum += look_votes(&l, method, (struct scope){l.layer, unit}, token);
+	l.scope = LOOK_LAYER;
+	CHECK_INT(kept_verdict(&l, series, token).votes, sum);
+	CHECK_INT(kept_verdict(&l, series, token).of, kv);
+	l.scope = LOOK_ALL;
+	CHECK_INT(kept_verdict(&l, series, token).votes, all);
+	CHECK_INT(kept_verdict(&l, series, token).of, kv * l.snap->capture->n_layer);
+	look_free(&l);
+}

@@ -1,0 +1,133 @@
+#include "tui/columns.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void columns_aggregate(const float *value, int first, struct look_window w, int cols, enum aggregate how, float *out)
+{
+	for (int col = 0; col < cols; col++) {
+		int begin, end;
+		float most = -INFINITY;
+		double sum = 0;
+		look_column(w, cols, col, &begin, &end);
+		for (int j = first + begin; j < first + end; j++) {
+			most = value[j] > most ? value[j] : most;
+			sum += value[j];
+		}
+		out[col] = how == AGGREGATE_MEAN ? (float)(sum / (end - begin)) : most == -INFINITY ? NAN : most;
+	}
+}
+
+void columns_free(struct columns *c)
+{
+	free(c->level);
+	free(c->ready);
+	free(c->scratch);
+	free(c->other);
+	*c = (struct columns){0};
+}
+
+static bool prepare(struct columns *c, const struct columns_key *key, int n_prompt)
+{
+	if (!memcmp(key, &c->key, sizeof *key) && c->level)
+		return true;
+	columns_free(c);
+	c->level = malloc((size_t)key->n_row * (size_t)key->cols * sizeof *c->level);
+	c->ready = calloc((size_t)key->n_row, sizeof *c->ready);
+	c->scratch = malloc((size_t)n_prompt * sizeof *c->scratch);
+	c->other = malloc((size_t)key->cols * sizeof *c->other);
+	if (!c->level || !c->ready || !c->scratch || !c->other) {
+		columns_free(c);
+		return false;
+	}
+	c->key = *key;
+	return true;
+}
+
+/* Lift of the row, attention where there is none; its largest value for the raw scale. */
+static const float *row_lift(float *scratch, const struct look *l, int series, int layer, int row, float *largest)
+{
+	const struct snapshot *s = l->snap;
+	int from = layer < 0 ? row : layer, head = layer < 0 ? -1 : row;
+	if (layer < 0 && s->n_candidate > 0)
+		return snapshot_layer_lift(s, series, row, largest);
+	if (!(s->n_candidate > 0 ? snapshot_head_lift(s, series, layer, row, scratch) : snapshot_attention(s, series, from, head, scratch)))
+		return NULL;
+	*largest = 0;
+	for (int j = s->shown_first; j < s->shown_first + s->n_shown; j++)
+		*largest = scratch[j] > *largest ? scratch[j] : *largest;
+	return scratch;
+}
+
+/* Share of candidates ranked lower: of the head's unit, or the mean over a layer's. */
+static const float *row_percentile(float *scratch, const struct look *l, int series, int layer, int row)
+{
+	const struct snapshot *s = l->snap;
+	int units = evaluation_n_unit(s->evaluation), group = s->capture->n_head / units, method = s->series[series].method;
+	int from = layer < 0 ? 0 : row / group, to = layer < 0 ? units : from + 1;
+	float *value = scratch + s->first;
+	if (method < 0)
+		return NULL;
+	memset(value, 0, (size_t)s->n_candidate * sizeof *value);
+	for (int unit = from; unit < to; unit++) {
+		const uint32_t *rank = evaluation_ranks(s->evaluation, method, layer < 0 ? row : layer, unit);
+		for (int j = 0; j < s->n_candidate; j++)
+			value[j] += (float)((uint32_t)s->n_candidate - rank[j]);
+	}
+	for (int j = 0; j < s->n_candidate; j++)
+		value[j] /= (float)(s->n_candidate * (to - from));
+	return scratch;
+}
+
+/* Ratio of the column's lifts, both no lower than the 1x below which a map is blank anyway. */
+static void subtract(float *level, const float *truth, int cols)
+{
+	for (int i = 0; i < cols; i++)
+		level[i] = log10f(fmaxf(level[i], 1)) - log10f(fmaxf(truth[i], 1));
+}
+
+static bool make_row(struct columns *c, const struct look *l, int series, int layer, int row, float *out)
+{
+	const struct look_window w = look_visible(l);
+	int cols = c->key.cols, first = l->snap->shown_first;
+	enum ramp_scale scale = look_scale(l);
+	float largest = 0, unused;
+	if (scale == RAMP_PERCENTILE) {
+		const float *value = row_percentile(c->scratch, l, series, layer, row);
+		if (!value)
+			return false;
+		columns_aggregate(value, first, w, cols, AGGREGATE_MEAN, out);
+	} else {
+		const float *value = row_lift(c->scratch, l, series, layer, row, &largest);
+		if (!value)
+			return false;
+		columns_aggregate(value, first, w, cols, AGGREGATE_MAX, out);
+	}
+	if (scale == RAMP_DIFFERENCE && series > 0) {
+		const float *truth = row_lift(c->scratch, l, 0, layer, row, &unused);
+		if (!truth)
+			return false;
+		columns_aggregate(truth, first, w, cols, AGGREGATE_MAX, c->other);
+		subtract(out, c->other, cols);
+	} else if (scale == RAMP_DIFFERENCE) {
+		scale = RAMP_LIFT; /* truth itself, to compare with */
+	}
+	for (int i = 0; i < cols; i++)
+		out[i] = ramp_level(scale, out[i], largest);
+	return true;
+}
+
+const float *columns_row(struct columns *c, const struct look *l, int series, int layer, int row, int cols)
+{
+	struct look_window w = look_visible(l);
+	const struct capture *capture = l->snap->capture;
+	struct columns_key key = {.serial = l->snap->serial, .series = series, .scale = (int)look_scale(l), .from = w.from, .span = w.span,
+		.cols = cols, .layer = layer, .n_row = layer < 0 ? capture->n_layer : capture->n_head};
+	if (cols < 1 || w.span < 1 || !prepare(c, &key, capture->n_prompt))
+		return NULL;
+	float *out = c->level + (size_t)row * (size_t)cols;
+	if (!c->ready[row])
+		c->ready[row] = make_row(c, l, series, layer, row, out);
+	return c->ready[row] ? out : NULL;
+}

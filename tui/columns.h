@@ -1,0 +1,33 @@
+/* Columns: rows of values per token, drawn in fewer columns than there are tokens.
+ *
+ * A column's value is the largest of its tokens (lift, raw) or their mean (rank percentile, where a maximum would saturate). Rows are
+ * aggregated when they are first drawn and kept until snapshot, method, scale, zoom or width change: moving the cursor or turning the
+ * budget touches nothing here.
+ */
+#ifndef KVGLASS_TUI_COLUMNS_H
+#define KVGLASS_TUI_COLUMNS_H
+
+#include "tui/look.h"
+
+enum aggregate { AGGREGATE_MAX, AGGREGATE_MEAN };
+
+/* value (n tokens, candidates from `first` on) to out (cols); NaN where a column has no number. Pure. */
+void columns_aggregate(const float *value, int first, struct look_window w, int cols, enum aggregate how, float *out);
+
+/* One block of rows: the layers, or the heads of a layer, of one series. */
+struct columns {
+	struct columns_key {
+		int serial, series, scale, from, span, cols, layer; /* layer -1: rows are layers */
+		int n_row;
+	} key;
+	float *level;  /* (n_row, cols) ramp levels, NaN: no value */
+	bool *ready;   /* (n_row) */
+	float *scratch; /* (n_prompt) */
+	float *other;   /* (cols) */
+};
+void columns_free(struct columns *c); /* safe on a zeroed struct */
+
+/* Levels (cols) of a row (layer, or query head of `layer`), from the cache or made now. NULL: not measured, or memory is short. */
+const float *columns_row(struct columns *c, const struct look *l, int series, int layer, int row, int cols);
+
+#endif

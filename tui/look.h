@@ -1,0 +1,82 @@
+/* Where the user looks: cursor, scope, budget, scale and zoom, shared by every view. Pure state over a snapshot; no drawing. */
+#ifndef KVGLASS_TUI_LOOK_H
+#define KVGLASS_TUI_LOOK_H
+
+#include "analysis/ramp.h"
+#include "tui/snapshot.h"
+
+enum { LOOK_MAX_DEAL = 24 };
+enum look_scope { LOOK_HEAD, LOOK_LAYER, LOOK_ALL };
+
+struct look {
+	const struct snapshot *snap; /* NULL until there is something to see; the look holds a reference */
+	int layer, head, token;      /* query head; the unit that keeps tokens for it is look_unit() */
+	enum look_scope scope;
+	int budget;
+	int asked_budget; /* by flag; 0: choose */
+	enum ramp_scale scale;
+	int focus;        /* series that keys refer to */
+	int from, span;   /* tokens in the maps, counted from snap->shown_first; span 0: all */
+	bool moved;       /* the user has chosen a place: new results leave it alone */
+
+	struct look_deal { /* an uneven deal of one method at one budget, made when it is first asked for */
+		int serial, budget;
+		int *k; /* (n_layer, n_unit) */
+	} deal[LOOK_MAX_DEAL]; /* by method of the evaluation */
+};
+
+/* Takes the reference. Keeps the place when the user has chosen one, else opens where methods differ most. */
+void look_take(struct look *l, const struct snapshot *s);
+void look_free(struct look *l);
+
+/* Who keeps tokens: KV heads, or query heads under the presets that let each choose for itself. */
+int look_n_unit(const struct look *l); /* per layer */
+int look_unit(const struct look *l);   /* of the cursor's head */
+int look_group(const struct look *l);  /* query heads a unit serves */
+const char *look_unit_word(const struct look *l); /* "KV head" or "query head" */
+struct scope look_scope(const struct look *l);
+/* How many (layer, unit) pairs the scope has. */
+int look_n_heads(const struct look *l);
+/* k at the present budget; -1 when there is nothing to choose from. */
+int look_k(const struct look *l);
+/* Agreement of a series' method with truth, and how many of the scope's heads keep a token, at the present budget; under a protocol
+ * that deals budgets out unevenly, at what each head is dealt. NaN and -1 when not known. */
+struct agreement look_agreement(struct look *l, int method, struct scope s);
+int look_votes(struct look *l, int method, struct scope s, int token);
+
+void look_move_token(struct look *l, int by);
+void look_set_token(struct look *l, int token);
+void look_move_layer(struct look *l, int by);
+void look_move_head(struct look *l, int by);
+void look_set_head(struct look *l, int layer, int head);
+void look_next_scope(struct look *l);
+void look_next_scale(struct look *l);
+enum ramp_scale look_scale(const struct look *l); /* in use: raw where there are no candidates and so no lift */
+void look_next_series(struct look *l, int by);
+
+/* Budgets: two notches per doubling through 128. */
+void look_step_budget(struct look *l, int by);
+int look_notch(int budget, int by);
+int look_first_budget(const struct snapshot *s, int asked);
+
+/* Maps: the tokens shown, counted from snap->shown_first; which of them a column stands for, and back. cols counts columns of tokens. */
+struct look_window {
+	int from, span;
+};
+struct look_window look_visible(const struct look *l);
+void look_zoom(struct look *l, int by, int cols); /* 1: half the tokens, about the cursor; -1: twice */
+void look_column(struct look_window w, int cols, int col, int *begin, int *end); /* tokens [begin, end) of a column */
+int look_column_of(const struct look *l, int cols); /* column of the cursor; -1 before the first, cols after the last */
+/* Scrolls so that the cursor's token is among the columns. */
+void look_follow(struct look *l);
+
+/* "KEEP 128 per KV head = 4 first + 32 last + 92 chosen of 1,954" */
+void look_say_budget(const struct look *l, char *out, size_t out_bytes);
+/* "scope L20·KV1 (Q3–Q5) · #769", with less of it where room is short: without the query heads; without the word. */
+enum look_detail { LOOK_FULL, LOOK_SHORT, LOOK_LEAST };
+void look_say_scope(const struct look *l, enum look_detail detail, char *out, size_t out_bytes);
+
+/* Goes to the KV head with the largest gap between LookaheadKV and SnapKV, on a token that truth and LookaheadKV keep and SnapKV drops. */
+void look_open_at_interest(struct look *l);
+
+#endif

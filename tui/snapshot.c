@@ -1,0 +1,325 @@
+#include "tui/snapshot.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Lift of every layer in one map. Shared by snapshots as long as the map's data is the same memory, which the capture inside keeps alive. */
+struct lift_block {
+	atomic_int n_ref;
+	const float *source;
+	const struct capture *capture;
+	int n_layer, n_prompt;
+	float *row;     /* (n_layer, n_prompt) */
+	float *largest; /* (n_layer) */
+	float *all;     /* (n_prompt) mean over layers */
+};
+
+struct text_block {
+	atomic_int n_ref;
+	struct token_text text;
+};
+
+struct whole { /* what a snapshot is made of */
+	struct snapshot public;
+	atomic_int n_ref;
+	struct text_block *text;
+	uint8_t *sink;
+};
+
+static struct whole *whole_of(const struct snapshot *s)
+{
+	return (struct whole *)(void *)s; /* public is its first member */
+}
+
+/* ---- lift of layers ---- */
+
+static void lift_unref(struct lift_block *b)
+{
+	if (!b || atomic_fetch_sub(&b->n_ref, 1) > 1)
+		return;
+	capture_unref(b->capture);
+	free(b->row);
+	free(b->largest);
+	free(b->all);
+	free(b);
+}
+
+static void note_largest(struct lift_block *b, int layer, int first, int n)
+{
+	const float *row = b->row + (size_t)layer * (size_t)b->n_prompt;
+	float most = 0;
+	for (int j = first; j < first + n; j++)
+		most = row[j] > most ? row[j] : most;
+	b->largest[layer] = most;
+	for (int j = 0; j < b->n_prompt; j++)
+		b->all[j] += row[j] / (float)b->n_layer;
+}
+
+static int lift_make(struct lift_block **out, const struct snapshot *s, int method, const float *source, struct err *e)
+{
+	const struct capture *c = s->capture;
+	size_t n_row = (size_t)c->n_prompt;
+	struct lift_block *b = calloc(1, sizeof *b);
+	if (!b)
+		return err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", c->n_layer, c->n_prompt);
+	*b = (struct lift_block){.n_ref = 1, .source = source, .n_layer = c->n_layer, .n_prompt = c->n_prompt,
+		.row = malloc((size_t)c->n_layer * n_row * sizeof *b->row), .largest = malloc((size_t)c->n_layer * sizeof *b->largest),
+		.all = calloc(n_row, sizeof *b->all), .capture = capture_ref(c)};
+	int rc = 0;
+	if (!b->row || !b->largest || !b->all)
+		rc = err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", c->n_layer, c->n_prompt);
+	for (int layer = 0; !rc && layer < c->n_layer; layer++) {
+		rc = evaluation_lift(s->evaluation, method, layer, -1, b->row + (size_t)layer * n_row, e);
+		if (!rc)
+			note_largest(b, layer, s->first, s->n_candidate);
+	}
+	if (rc)
+		lift_unref(b);
+	else
+		*out = b;
+	return rc;
+}
+
+/* The block of the same data in the previous snapshot, or a new one. */
+static int lift_get(struct lift_block **out, const struct snapshot *s, const struct series *series, const struct snapshot *previous,
+	struct err *e)
+{
+	const struct capture_map *map = capture_find(s->capture, series->map);
+	const float *source = map ? map->data : NULL;
+	for (int i = 0; previous && source && i < previous->n_series; i++) {
+		struct lift_block *b = previous->series[i].lift;
+		if (b && b->source == source && previous->first == s->first && previous->n_candidate == s->n_candidate) {
+			atomic_fetch_add(&b->n_ref, 1);
+			*out = b;
+			return 0;
+		}
+	}
+	return lift_make(out, s, series->method, source, e);
+}
+
+/* ---- series ---- */
+
+static bool is_drawn(const struct method *m, const struct capture *c)
+{
+	const struct capture_map *map = m->map ? capture_find(c, m->map) : NULL;
+	return m->kind == METHOD_MAP && map && map->kind == MAP_ROWS;
+}
+
+static void describe(struct series *out, const struct snapshot *s, int method, const char *name, const char *label, const char *map)
+{
+	const struct capture_map *data = capture_find(s->capture, map);
+	*out = (struct series){.method = method, .name = name, .label = label, .map = map};
+	if (data) {
+		out->n_rows = data->n_rows;
+		out->n_rows_due = data->n_rows_due;
+	}
+}
+
+/* Truth, then the two that the program is about (also while they are awaited), then whatever else was measured. */
+static void list_series(struct snapshot *s)
+{
+	static const char *const always[] = {"snapkv", "lookahead"};
+	describe(&s->series[0], s, snapshot_method(s, "oracle"), "truth", "TRUTH", "truth");
+	s->n_series = 1;
+	for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
+		const struct method *m = method_find(always[i]);
+		int method = snapshot_method(s, always[i]);
+		if (m && (method >= 0 || !s->capture->complete))
+			describe(&s->series[s->n_series++], s, method, m->name, m->label, m->map);
+	}
+	for (int i = 0; i < evaluation_n_method(s->evaluation) && s->n_series < SNAPSHOT_MAX_SERIES; i++) {
+		const struct eval_method *m = evaluation_method(s->evaluation, i);
+		if (m->available && is_drawn(m->method, s->capture) && snapshot_find(s, m->method->name) < 0)
+			describe(&s->series[s->n_series++], s, i, m->method->name, m->method->label, m->method->map);
+	}
+}
+
+/* ---- making ---- */
+
+static int make_text(struct whole *w, const struct snapshot *previous, struct err *e)
+{
+	const struct capture *c = w->public.capture;
+	struct text_block *old = previous ? whole_of(previous)->text : NULL;
+	if (old && old->text.n == c->n_prompt + c->n_response && previous->capture->text == c->text) {
+		atomic_fetch_add(&old->n_ref, 1);
+		w->text = old;
+	} else {
+		w->text = calloc(1, sizeof *w->text);
+		if (!w->text)
+			return err_set(e, ERR_MEMORY, "text of %d tokens: out of memory", c->n_prompt + c->n_response);
+		w->text->n_ref = 1;
+		int rc = token_text_build(&w->text->text, c, e);
+		if (rc)
+			return rc;
+	}
+	w->public.text = &w->text->text;
+	return 0;
+}
+
+static int make_sinks(struct whole *w, struct err *e)
+{
+	const struct snapshot *s = &w->public;
+	w->sink = calloc((size_t)s->capture->n_layer, (size_t)s->capture->n_prompt);
+	if (!w->sink)
+		return err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", s->capture->n_layer, s->capture->n_prompt);
+	for (int layer = 0; layer < s->capture->n_layer; layer++)
+		evaluation_prompt_sinks(s->evaluation, layer, w->sink + (size_t)layer * (size_t)s->capture->n_prompt);
+	w->public.prompt_sink = w->sink;
+	return 0;
+}
+
+int snapshot_make(const struct snapshot **out, const struct capture *c, const struct snapshot *previous,
+	const struct evaluation_options *o, const struct progress *progress, struct err *e)
+{
+	struct whole *w = calloc(1, sizeof *w);
+	if (!w)
+		return err_set(e, ERR_MEMORY, "a snapshot: out of memory");
+	struct snapshot *s = &w->public;
+	w->n_ref = 1;
+	s->capture = capture_ref(c);
+	s->serial = previous ? previous->serial + 1 : 1;
+	int rc = evaluation_open(&s->evaluation, c, o, progress, e);
+	if (!rc) {
+		s->n_candidate = evaluation_n_candidate(s->evaluation, &s->first);
+		s->shown_first = s->n_candidate > 0 ? s->first : 0;
+		s->n_shown = s->n_candidate > 0 ? s->n_candidate : c->n_prompt;
+		list_series(s);
+		rc = make_text(w, previous, e);
+	}
+	if (!rc)
+		rc = make_sinks(w, e);
+	for (int i = 0; !rc && i < s->n_series; i++)
+		if (s->series[i].method >= 0)
+			rc = lift_get(&s->series[i].lift, s, &s->series[i], previous, e);
+	if (rc)
+		snapshot_unref(s);
+	else
+		*out = s;
+	return rc;
+}
+
+const struct snapshot *snapshot_ref(const struct snapshot *s)
+{
+	atomic_fetch_add(&whole_of(s)->n_ref, 1);
+	return s;
+}
+
+void snapshot_unref(const struct snapshot *s)
+{
+	if (!s || atomic_fetch_sub(&whole_of(s)->n_ref, 1) > 1)
+		return;
+	struct whole *w = whole_of(s);
+	for (int i = 0; i < s->n_series; i++)
+		lift_unref(s->series[i].lift);
+	if (w->text && atomic_fetch_sub(&w->text->n_ref, 1) == 1) {
+		token_text_free(&w->text->text);
+		free(w->text);
+	}
+	if (s->evaluation)
+		evaluation_close(s->evaluation);
+	capture_unref(s->capture);
+	free(w->sink);
+	free(w);
+}
+
+/* ---- asking ---- */
+
+const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer, float *largest)
+{
+	const struct lift_block *b = s->series[series].lift;
+	if (!b)
+		return NULL;
+	if (largest)
+		*largest = b->largest[layer];
+	return b->row + (size_t)layer * (size_t)b->n_prompt;
+}
+
+const float *snapshot_all_lift(const struct snapshot *s, int series)
+{
+	return s->series[series].lift ? s->series[series].lift->all : NULL;
+}
+
+bool snapshot_head_lift(const struct snapshot *s, int series, int layer, int head, float *out)
+{
+	struct err e;
+	return s->series[series].method >= 0 && !evaluation_lift(s->evaluation, s->series[series].method, layer, head, out, &e);
+}
+
+static const struct capture_map *map_of(const struct snapshot *s, int series)
+{
+	return s->series[series].method < 0 ? NULL : capture_find(s->capture, s->series[series].map);
+}
+
+/* Attention on token j, summed over the query heads of a unit. */
+static double unit_attention(const struct snapshot *s, const struct capture_map *map, int layer, int unit, int j)
+{
+	int group = s->capture->n_head / evaluation_n_unit(s->evaluation);
+	double sum = 0;
+	for (int h = unit * group; h < (unit + 1) * group; h++)
+		sum += capture_row(s->capture, map, layer, h)[j];
+	return sum;
+}
+
+bool snapshot_unit_lift(const struct snapshot *s, int series, int layer, int unit, float *out)
+{
+	const struct capture_map *map = map_of(s, series);
+	double mass = 0;
+	if (!map)
+		return false;
+	for (int j = 0; j < s->capture->n_prompt; j++)
+		out[j] = NAN;
+	for (int j = s->first; j < s->first + s->n_candidate; j++) {
+		double here = unit_attention(s, map, layer, unit, j);
+		out[j] = (float)here;
+		mass += here;
+	}
+	for (int j = s->first; j < s->first + s->n_candidate; j++)
+		out[j] = mass > 0 ? (float)(out[j] * s->n_candidate / mass) : NAN;
+	return true;
+}
+
+bool snapshot_attention(const struct snapshot *s, int series, int layer, int head, float *out)
+{
+	const struct capture_map *map = map_of(s, series);
+	int from = head < 0 ? 0 : head, to = head < 0 ? s->capture->n_head : head + 1;
+	if (!map)
+		return false;
+	for (int j = 0; j < s->capture->n_prompt; j++)
+		out[j] = 0;
+	for (int h = from; h < to; h++) {
+		const float *row = capture_row(s->capture, map, layer, h);
+		for (int j = 0; j < s->capture->n_prompt; j++)
+			out[j] += row[j] / (float)(to - from);
+	}
+	return true;
+}
+
+double snapshot_token_lift(const struct snapshot *s, int series, struct scope scope, int token)
+{
+	const struct capture_map *map = map_of(s, series);
+	double mass = 0;
+	if (!map || token < s->first || token >= s->first + s->n_candidate)
+		return NAN;
+	if (scope.layer < 0)
+		return (double)snapshot_all_lift(s, series)[token];
+	if (scope.kv_head < 0)
+		return (double)snapshot_layer_lift(s, series, scope.layer, NULL)[token];
+	for (int j = s->first; j < s->first + s->n_candidate; j++)
+		mass += unit_attention(s, map, scope.layer, scope.kv_head, j);
+	return mass > 0 ? unit_attention(s, map, scope.layer, scope.kv_head, token) * s->n_candidate / mass : NAN;
+}
+
+int snapshot_find(const struct snapshot *s, const char *name)
+{
+	for (int i = 0; i < s->n_series; i++)
+		if (!strcmp(s->series[i].name, name))
+			return i;
+	return -1;
+}
+
+int snapshot_method(const struct snapshot *s, const char *name)
+{
+	return evaluation_find(s->evaluation, name);
+}
