@@ -173,6 +173,17 @@ test-run: model
 unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only="SUITE SUITE.CASE" chooses, config= as above
 	$(Q)$(BUILD)/tests/run $(only)
 
+rewrite-screens: $(BUILD)/tests/run ## write the expected screens (tests/screens) anew; look at the difference before you commit it
+	$(Q)$(BUILD)/tests/run --rewrite screens
+
+# a picture of a screen dump: make picture dump=tests/screens/maps-least.screen png=/tmp/screen.png
+picture: $(BUILD)/tests/screens/dump_png ## a screen dump as a picture: dump=FILE png=FILE
+	$(Q)$(BUILD)/tests/screens/dump_png $(dump) $(png)
+
+$(BUILD)/tests/screens/dump_png: $(BUILD)/tests/screens/dump_png.o $(BUILD)/libkvglass.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 check-includes: ## who may know whom
 	@tests/check-includes
 

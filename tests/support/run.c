@@ -1,4 +1,4 @@
-/* Runs the registered test cases: --list, --seed N, and names or prefixes ("gguf", "gguf.truncated") to choose.
+/* Runs the registered test cases: --list, --seed N, --rewrite, and names or prefixes ("gguf", "gguf.truncated") to choose.
  * --tiny FOLDER writes the tiny models instead, for the scripts that make golden files. */
 #include "tests/support/test.h"
 #include "tests/support/tiny_model.h"
@@ -16,6 +16,7 @@ static struct test_case *first;
 static int n_failed_checks;
 static const char *skip_reason;
 static uint64_t seed = 1;
+static bool rewrite;
 static char scratch_root[4096];
 static char *path_pool[256];
 static int n_path;
@@ -55,6 +56,11 @@ void test_skip(const char *reason)
 uint64_t test_seed(void)
 {
 	return seed;
+}
+
+bool test_rewrite(void)
+{
+	return rewrite;
 }
 
 static const char *keep_path(const char *folder, const char *name)
@@ -131,11 +137,13 @@ int main(int argc, char **argv)
 			list = true;
 		} else if (!strcmp(argv[at], "--seed") && at + 1 < argc) {
 			seed = strtoull(argv[++at], NULL, 0);
+		} else if (!strcmp(argv[at], "--rewrite")) {
+			rewrite = true;
 		} else if (!strcmp(argv[at], "--tiny") && at + 1 < argc) {
 			tiny_models_write_all(argv[++at]);
 			return 0;
 		} else {
-			fprintf(stderr, "usage: run [--list] [--seed N] [--tiny FOLDER] [suite[.case]]...\n");
+			fprintf(stderr, "usage: run [--list] [--seed N] [--rewrite] [--tiny FOLDER] [suite[.case]]...\n");
 			return 2;
 		}
 	}

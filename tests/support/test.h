@@ -28,6 +28,7 @@ const char *test_tree(const char *relative);
 const char *test_scratch(const char *name);
 const char *test_sample_model(void);
 uint64_t test_seed(void); /* printed; --seed changes it */
+bool test_rewrite(void);  /* --rewrite: cases that compare with committed files write them anew instead */
 
 #define TEST(suite_, name_)                                                                                      \
 	static void test_##suite_##_##name_(void);                                                                   \

@@ -1,0 +1,73 @@
+/* The program without a terminal: state, what actions do to it, and drawing it into a grid. The same for a person at a terminal
+ * (tui/screen.c) and for a script (tui/script.c).
+ */
+#ifndef KVGLASS_TUI_APP_H
+#define KVGLASS_TUI_APP_H
+
+#include "tui/field.h"
+#include "tui/look.h"
+#include "tui/screen.h"
+#include "tui/theme.h"
+#include "tui/view.h"
+#include "tui/worker.h"
+
+enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HELP, N_VIEW };
+
+enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE };
+enum line_purpose { LINE_NOTHING, LINE_CAPTURE, LINE_FIGURE };
+
+struct app {
+	const struct screen_options *options;
+	struct theme theme;
+	struct worker *worker;
+	struct worker_state work; /* as last taken */
+	struct look look;
+	enum view_index view, under_help, root; /* root: where back means leaving */
+	void *state[N_VIEW];
+	int rows, cols;
+
+	/* one line at the bottom */
+	char message[640];
+	enum role message_role;
+	enum question question;
+	char question_text[320];
+	enum line_purpose line;
+	struct field line_field;
+	char line_names[400]; /* completion's list */
+
+	/* the run and its file */
+	bool from_run;          /* what comes from the worker was measured here */
+	bool unsaved;           /* a result is shown that is in no file */
+	bool leave_when_saved;
+	int saving_serial;      /* of the snapshot that is being saved */
+	bool saving_complete;   /* it was a finished run */
+	char capture_path[4096]; /* "" when it is in no file */
+	char *figure_command;   /* of the figure that is being saved */
+
+	bool asked_by_command_line; /* the first job came with the command line: its failure ends the program */
+	bool quit, suspend, redraw;
+	struct err failure; /* why it ended; code ERR_NONE: the user left */
+};
+
+int app_open(struct app *app, const struct screen_options *o, const struct theme *theme, struct err *e);
+void app_close(struct app *app);
+
+void app_event(struct app *app, const struct event *event);
+void app_act(struct app *app, enum action_id action);
+/* Takes what the worker has. */
+void app_news(struct app *app);
+void app_draw(struct app *app, struct grid *g);
+
+/* For views and frames. */
+void app_say(struct app *app, enum role role, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void app_show(struct app *app, enum view_index view);
+void app_run(struct app *app, const struct run_order *order);
+void app_open_capture(struct app *app, const char *path);
+/* May a result that is in no file be replaced? Asks, and comes back with ACTION_START_RUN when it may. */
+bool app_may_replace(struct app *app);
+unsigned app_where(const struct app *app); /* the AT_ bit that keys are looked up for */
+const struct view *app_view(enum view_index i);
+const char *app_model_name(const struct app *app); /* of what is shown, never NULL */
+const char *app_prompt_name(const struct app *app);
+
+#endif

@@ -1,0 +1,213 @@
+#include "tui/frame.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/number.h"
+#include "tui/glyph.h"
+
+/* ---- progress ---- */
+
+/* What a person calls a stage. */
+static const char *stage_words(const char *name)
+{
+	static const char *const words[][2] = {
+		{"model", "opening the model"}, {"lookahead", "lookahead rows"}, {"untrained", "untrained rows"},
+		{"decode", "answer"}, {"response", "answer"},
+	};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (!strcmp(words[i][0], name))
+			return words[i][1];
+	return name;
+}
+
+void frame_progress(const struct worker_state *w, char *out, size_t out_bytes)
+{
+	char done[32], total[32], left[32];
+	*out = '\0';
+	if (!w->running)
+		return;
+	if (w->n_stage == 0) {
+		snprintf(out, out_bytes, "starting");
+		return;
+	}
+	const struct stage *s = &w->stage[w->n_stage - 1];
+	int at = snprintf(out, out_bytes, "%s", stage_words(s->name));
+	if (s->total > 1)
+		at += snprintf(out + at, out_bytes - (size_t)at, " %s of %s", number_grouped(done, s->done), number_grouped(total, s->total));
+	if (s->done > 0 && s->done < s->total && s->seconds > 0.5 && (size_t)at < out_bytes)
+		snprintf(out + at, out_bytes - (size_t)at, " \xc2\xb7 %s left",
+			number_duration(left, s->seconds * (double)(s->total - s->done) / (double)s->done));
+}
+
+void frame_bar(const struct app *app, struct grid *g, struct rect r, double share)
+{
+	int full = (int)lround(share * r.cols);
+	for (int col = 0; col < r.cols; col++) {
+		bool done = col < full;
+		struct style s = theme_style(&app->theme, done ? ROLE_DONE : ROLE_RULE);
+		grid_text(g, r, 0, col, s, done ? (app->theme.depth == DEPTH_MONO ? "#" : " ") : "\xc2\xb7");
+	}
+}
+
+/* ---- title and status ---- */
+
+static void say_truth(const struct app *app, char *out, size_t out_bytes)
+{
+	const struct series *truth = &app->look.snap->series[0];
+	if (truth->method < 0)
+		snprintf(out, out_bytes, app->work.running ? "truth still to come" : "no truth");
+	else if (truth->n_rows_due > truth->n_rows)
+		snprintf(out, out_bytes, "truth from %d of %d", truth->n_rows, truth->n_rows_due);
+	else if (truth->n_rows > 0)
+		snprintf(out, out_bytes, "truth from %d", truth->n_rows);
+	else
+		snprintf(out, out_bytes, "truth");
+}
+
+static void say_right(const struct app *app, char *out, size_t out_bytes)
+{
+	bool shows_result = app->look.snap && app->view != VIEW_START;
+	const char *device = shows_result ? capture_meta(app->look.snap->capture, "device") : NULL;
+	const char *precision = shows_result ? capture_meta(app->look.snap->capture, "precision") : NULL;
+	const char *key = app_where(app) & AT_FORM ? "F1" : "?";
+	char progress[128];
+	frame_progress(&app->work, progress, sizeof progress);
+	if (*progress)
+		snprintf(out, out_bytes, " %s \xc2\xb7 ^C stops ", progress);
+	else if (device && precision)
+		snprintf(out, out_bytes, " %s %s \xc2\xb7 %s help ", device, precision, key);
+	else
+		snprintf(out, out_bytes, " %s help ", key);
+}
+
+/* Prompt, model, tokens, truth. Where that is too long the model's name is cut, which is longest and least looked at. */
+static void say_left(const struct app *app, int room, char *out, size_t out_bytes)
+{
+	char tail[160], truth[64], count[32];
+	say_truth(app, truth, sizeof truth);
+	snprintf(tail, sizeof tail, " \xc2\xb7 %s tokens \xc2\xb7 %s%s", number_grouped(count, app->look.snap->capture->n_prompt), truth,
+		app->unsaved ? " \xc2\xb7 not saved" : "");
+	const char *prompt = app_prompt_name(app), *model = app_model_name(app);
+	int left = room - glyph_width(prompt, strlen(prompt)) - glyph_width(tail, strlen(tail)) - 3;
+	size_t n = strlen(model), fit = glyph_width(model, n) <= left ? n : glyph_fit(model, n, left - 1);
+	if (left < 8)
+		snprintf(out, out_bytes, "%s%s", prompt, tail);
+	else
+		snprintf(out, out_bytes, "%s \xc2\xb7 %.*s%s%s", prompt, (int)fit, model, fit < n ? "\xe2\x80\xa6" : "", tail);
+}
+
+void frame_title(const struct app *app, struct grid *g, struct rect r)
+{
+	struct style bar = theme_style(&app->theme, ROLE_BAR), strong = theme_style(&app->theme, ROLE_BAR_STRONG);
+	char left[512] = "", right[256];
+	grid_fill(g, r, bar);
+	say_right(app, right, sizeof right);
+	int name = grid_text(g, r, 0, 1, strong, "kvglass"), width = glyph_width(right, strlen(right));
+	int room = r.cols - width - name - 4;
+	if (app->look.snap && app->view != VIEW_START)
+		say_left(app, room, left, sizeof left);
+	grid_text_cut(g, r, 0, name + 3, room, bar, left);
+	grid_text_right(g, r, 0, app->work.running ? strong : bar, right);
+}
+
+void frame_status(const struct app *app, struct grid *g, struct rect r)
+{
+	struct style strong = theme_style(&app->theme, ROLE_STRONG);
+	char budget[200], scope[200];
+	look_say_budget(&app->look, budget, sizeof budget);
+	int used = 3 + glyph_width(budget, strlen(budget)), width = 0;
+	for (enum look_detail detail = LOOK_FULL; detail <= LOOK_LEAST; detail++) {
+		look_say_scope(&app->look, detail, scope, sizeof scope);
+		width = glyph_width(scope, strlen(scope));
+		if (used + width < r.cols)
+			break;
+	}
+	grid_text_cut(g, r, 0, 1, r.cols - width - 3, strong, budget);
+	grid_text(g, r, 0, r.cols - width - 1, strong, scope);
+}
+
+/* ---- the last line ---- */
+
+/* The keys of neighbours that share a hint, then the word: "-+ keep". */
+static bool types_now(const struct app *app, int key)
+{
+	const struct view *v = app_view(app->view);
+	return v->typing && v->typing(app, app->state[app->view]) && event_key_types(key);
+}
+
+/* The key that is shown: the first one that is a command now, not a character to be typed. */
+static int shown_key(const struct app *app, const struct action *a)
+{
+	int at = 0, key = action_next_key(a, &at);
+	while (key != K_NONE && types_now(app, key))
+		key = action_next_key(a, &at);
+	return key;
+}
+
+static int write_hint(const struct app *app, const struct action *list, int n, int i, char *out, size_t out_bytes)
+{
+	char sign[16];
+	int at = 0, end = i;
+	*out = '\0';
+	for (; end < n && !strcmp(list[end].hint, list[i].hint); end++) {
+		int key = shown_key(app, &list[end]);
+		if ((list[end].views & app_where(app)) && key != K_NONE)
+			at += snprintf(out + at, out_bytes - (size_t)at, "%s", event_key_sign(key, sign));
+	}
+	return end;
+}
+
+static void draw_hints(const struct app *app, struct grid *g, struct rect r)
+{
+	struct style bar = theme_style(&app->theme, ROLE_BAR), strong = theme_style(&app->theme, ROLE_BAR_STRONG);
+	unsigned where = app_where(app);
+	int n, col = 1;
+	const struct action *list = action_list(&n);
+	for (int i = 0; i < n;) {
+		if (!*list[i].hint || !(list[i].views & where)) {
+			i++;
+			continue;
+		}
+		char keys[64];
+		const struct action *a = &list[i];
+		i = write_hint(app, list, n, i, keys, sizeof keys);
+		int width = glyph_width(keys, strlen(keys)) + 1 + glyph_width(a->hint, strlen(a->hint));
+		if (!*keys || col + width > r.cols - 1)
+			continue; /* a shorter one may still fit */
+		col += grid_text(g, r, 0, col, strong, keys);
+		col += 1 + grid_text(g, r, 0, col + 1, bar, a->hint);
+		col += 2;
+	}
+}
+
+static void draw_line(struct app *app, struct grid *g, struct rect r)
+{
+	struct style strong = theme_style(&app->theme, ROLE_BAR_STRONG), bar = theme_style(&app->theme, ROLE_BAR);
+	const char *label = app->line == LINE_CAPTURE ? " Save the capture as: " : " Save the figure as (.png .pdf .svg): ";
+	int col = grid_text(g, r, 0, 0, strong, label);
+	int names = glyph_width(app->line_names, strlen(app->line_names));
+	int room = r.cols - col - 1 - (*app->line_names ? (names < r.cols / 2 ? names : r.cols / 2) + 2 : 0);
+	field_draw(&app->line_field, g, rect_sub(r, 0, col, 1, room), theme_style(&app->theme, ROLE_FIELD_FOCUS), true);
+	if (*app->line_names)
+		grid_text_cut(g, r, 0, col + room + 1, r.cols - col - room - 2, bar, app->line_names);
+}
+
+void frame_bottom(struct app *app, struct grid *g, struct rect r)
+{
+	struct style bar = theme_style(&app->theme, ROLE_BAR);
+	grid_fill(g, r, bar);
+	if (app->line) {
+		draw_line(app, g, r);
+	} else if (app->question) {
+		grid_text_cut(g, r, 0, 1, r.cols - 2, theme_style(&app->theme, ROLE_BAR_STRONG), app->question_text);
+	} else if (*app->message) {
+		struct style s = theme_style(&app->theme, app->message_role);
+		if (app->theme.depth != DEPTH_MONO)
+			s.bg = bar.bg;
+		grid_text_cut(g, r, 0, 1, r.cols - 2, s, app->message);
+	} else {
+		draw_hints(app, g, r);
+	}
+}

@@ -1,0 +1,16 @@
+/* The parts every screen has: title, the budget in words, hints and messages at the bottom. */
+#ifndef KVGLASS_TUI_FRAME_H
+#define KVGLASS_TUI_FRAME_H
+
+#include "tui/app.h"
+
+void frame_title(const struct app *app, struct grid *g, struct rect r);
+void frame_status(const struct app *app, struct grid *g, struct rect r);
+/* The hint bar, or what is asked or said in its place. */
+void frame_bottom(struct app *app, struct grid *g, struct rect r);
+/* "decode 37 of 128 · 3 s left", or "" when nothing runs. */
+void frame_progress(const struct worker_state *w, char *out, size_t out_bytes);
+/* A bar of the share done, in r's first line. */
+void frame_bar(const struct app *app, struct grid *g, struct rect r, double share);
+
+#endif

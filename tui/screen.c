@@ -1,0 +1,68 @@
+#include "tui/screen.h"
+
+#include <string.h>
+
+#include "tui/app.h"
+#include "tui/script.h"
+#include "tui/term.h"
+
+static void frame(struct app *app, struct term *t, struct grid *g)
+{
+	int rows, cols;
+	term_size(t, &rows, &cols);
+	if (!grid_resize(g, rows, cols))
+		return; /* the frame before stays; a smaller window may come */
+	if (app->redraw)
+		term_forget(t);
+	app->redraw = false;
+	app_draw(app, g);
+	term_show(t, g);
+}
+
+/* Everything that is there is taken before the next frame is drawn, so a slow terminal never lags behind the keys. */
+static void turn(struct app *app, struct term *t, struct grid *g)
+{
+	struct event event;
+	while (!app->quit && term_next(t, &event)) {
+		app_event(app, &event);
+		if (app->suspend) {
+			app->suspend = false;
+			term_suspend(t);
+		}
+	}
+	app_news(app);
+	if (!app->quit)
+		frame(app, t, g);
+}
+
+static int converse(struct term *t, const struct screen_options *o, struct err *e)
+{
+	struct app app;
+	struct grid g = {.ascii = !term_theme(t)->utf8};
+	int rc = app_open(&app, o, term_theme(t), e);
+	if (rc)
+		return rc;
+	if (term_notice(t))
+		app_say(&app, ROLE_WARN, "%s", term_notice(t));
+	for (turn(&app, t, &g); !app.quit; turn(&app, t, &g))
+		term_wait(t, worker_fd(app.worker), -1);
+	if (app.failure.code)
+		rc = err_set(e, app.failure.code, "%s", app.failure.text);
+	app_close(&app);
+	grid_free(&g);
+	return rc;
+}
+
+int screen_run(const struct screen_options *o, struct err *e)
+{
+	struct term_options look = {.color = o->color, .charset = o->charset, .background = o->background};
+	struct term *t;
+	if (o->script)
+		return script_run(o, e);
+	int rc = term_open(&t, &look, e);
+	if (rc)
+		return rc;
+	rc = converse(t, o, e);
+	term_close(t);
+	return rc;
+}

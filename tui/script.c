@@ -1,0 +1,143 @@
+#include "tui/script.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "tui/dump.h"
+#include "tui/term.h"
+
+struct stage_hand {
+	struct app app;
+	struct grid grid;
+	int line; /* of the script, for messages */
+};
+
+static void wait_until_idle(struct stage_hand *h)
+{
+	app_news(&h->app);
+	while (h->app.work.busy && !h->app.quit) {
+		struct pollfd p = {.fd = worker_fd(h->app.worker), .events = POLLIN};
+		poll(&p, 1, 1000);
+		app_news(&h->app);
+	}
+}
+
+static void press(struct stage_hand *h, int key)
+{
+	struct event event = {.kind = EVENT_KEY, .key = key};
+	app_event(&h->app, &event);
+}
+
+static void type_text(struct stage_hand *h, const char *text)
+{
+	utf8proc_int32_t code;
+	utf8proc_ssize_t used;
+	for (; *text && (used = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &code)) > 0; text += used)
+		press(h, code);
+}
+
+/* Views know where things are from the last frame, as for a person. */
+static void draw(struct stage_hand *h)
+{
+	app_draw(&h->app, &h->grid);
+}
+
+static int point(struct stage_hand *h, const char *step)
+{
+	struct event event = {0};
+	char word[16];
+	if (sscanf(step, "%15s %d %d", word, &event.row, &event.col) != 3)
+		return ERR_USE;
+	event.kind = !strcmp(word, "click") ? EVENT_CLICK : EVENT_WHEEL;
+	event.wheel = !strcmp(word, "wheel-up") ? -1 : 1;
+	app_event(&h->app, &event);
+	return 0;
+}
+
+static int resize(struct stage_hand *h, const char *step)
+{
+	int rows, cols;
+	if (sscanf(step, "resize %d %d", &rows, &cols) != 2 || rows < 1 || cols < 1 || rows > 1000 || cols > 1000)
+		return ERR_USE;
+	return grid_resize(&h->grid, rows, cols) ? 0 : ERR_MEMORY;
+}
+
+static bool begins(const char *s, const char *word)
+{
+	return !strncmp(s, word, strlen(word));
+}
+
+static int take_step(struct stage_hand *h, const char *step, struct err *e)
+{
+	const struct action *action = action_by_name(step);
+	int rc = 0;
+	if (action)
+		app_act(&h->app, action->id);
+	else if (event_key_from_name(step) != K_NONE)
+		press(h, event_key_from_name(step));
+	else if (!strcmp(step, "wait"))
+		wait_until_idle(h);
+	else if (begins(step, "type "))
+		type_text(h, step + 5);
+	else if (begins(step, "click ") || begins(step, "wheel-up ") || begins(step, "wheel-down "))
+		rc = point(h, step);
+	else if (begins(step, "resize "))
+		rc = resize(h, step);
+	else if (begins(step, "dump "))
+		return dump_write(step + 5, &h->grid, &h->app.theme, e);
+	else
+		rc = ERR_USE;
+	if (rc)
+		return err_set(e, (enum err_code)rc, "script line %d: \"%s\" is no action, key or step", h->line, step);
+	draw(h);
+	return 0;
+}
+
+static int perform(struct stage_hand *h, const char *script, struct err *e)
+{
+	int rc = 0;
+	draw(h);
+	while (*script && !rc && !h->app.quit) {
+		char step[1024];
+		size_t n = strcspn(script, "\n");
+		h->line++;
+		snprintf(step, sizeof step, "%.*s", (int)n, script);
+		step[strcspn(step, "\r")] = '\0';
+		if (*step && *step != '#')
+			rc = n < sizeof step ? take_step(h, step, e) : (int)err_set(e, ERR_USE, "script line %d: longer than %zu bytes", h->line, sizeof step);
+		script += n + (script[n] == '\n');
+	}
+	if (!rc) {
+		wait_until_idle(h);
+		draw(h);
+	}
+	return rc;
+}
+
+int script_run(const struct screen_options *o, struct err *e)
+{
+	struct term_options look = {.color = o->color, .charset = o->charset, .background = o->background};
+	struct stage_hand h = {0};
+	struct theme theme;
+	int rc = term_theme_plain(&theme, &look, e);
+	if (rc)
+		return rc;
+	if (!grid_resize(&h.grid, o->rows > 0 ? o->rows : 24, o->columns > 0 ? o->columns : 80))
+		return err_set(e, ERR_MEMORY, "a screen of %d x %d: out of memory", o->rows, o->columns);
+	h.grid.ascii = !theme.utf8;
+	rc = app_open(&h.app, o, &theme, e);
+	if (!rc) {
+		rc = perform(&h, o->script, e);
+		if (!rc && h.app.failure.code)
+			rc = err_set(e, h.app.failure.code, "%s", h.app.failure.text);
+		if (!rc && o->dump)
+			rc = dump_write(o->dump, &h.grid, &theme, e);
+		app_close(&h.app);
+	}
+	grid_free(&h.grid);
+	return rc;
+}

@@ -1,0 +1,189 @@
+/* Help: the keys of the screen it was called from, and how to read it. */
+#include "tui/view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/app.h"
+#include "tui/frame.h"
+#include "tui/layout.h"
+#include "tui/glyph.h"
+
+struct help {
+	int first; /* line scrolled to */
+	int n_lines, n_shown;
+};
+
+static int help_open(struct app *app, void **state, struct err *e)
+{
+	(void)app;
+	*state = calloc(1, sizeof(struct help));
+	return *state ? 0 : (int)err_set(e, ERR_MEMORY, "help: out of memory");
+}
+
+static void help_close(void *state)
+{
+	free(state);
+}
+
+/* Paragraphs; wrapped to the screen. */
+static const char *const reading_maps[] = {
+	"One pane a method, TRUTH first: what the model's own answer read. A row is a layer, its heads averaged, or one query head; "
+	"a column is a stretch of the prompt. Colour is lift: 1\xc3\x97 is the share of attention that a uniform map would give a token, "
+	"100\xc3\x97 a hundred times that.",
+	"S and W are the first and last tokens, which every method keeps. \xe2\x96\xb2 marks in-prompt sinks: tokens that most heads of the "
+	"layer read whatever is asked.",
+	"best, beside every row: truth's mass on what the method keeps at this budget, as a share of the best choice of as many tokens.",
+	"truth's picks: how many of the tokens that truth would choose are chosen. survives from: the smallest budget that keeps the token.",
+	"chance: what a random choice finds. untrained: lookahead rows that were never trained. ceiling: truth of the odd answer rows "
+	"against truth of the even ones; no method can be expected to do better.",
+	NULL,
+};
+static const char *const reading_text[] = {
+	"The prompt, coloured by one method (Tab) in the scope (a): one KV head, a layer, or everything. Bold and underlined tokens are "
+	"kept, dim ones evicted; with many heads in the scope: kept by half of them or more, by some, by none. The answer stands below.",
+	NULL,
+};
+static const char *const reading_start[] = {
+	"Name a saved capture, or a model (.gguf or a Hugging Face folder) and a prompt. Modules are LookaheadKV modules (.safetensors), "
+	"or the word untrained: random lookahead rows, a control. Tab completes names of files.",
+	NULL,
+};
+
+struct page {
+	struct app *app;
+	struct grid *g;
+	struct rect r;
+	int first, line;
+};
+
+static void put_line(struct page *p, int col, struct style s, const char *text)
+{
+	int row = p->line - p->first;
+	if (row >= 0 && row < p->r.rows)
+		grid_text_cut(p->g, p->r, row, col, p->r.cols - col - 1, s, text);
+}
+
+static void put_prose(struct page *p, const char *const *paragraph)
+{
+	int room = p->r.cols - 6;
+	for (; *paragraph; paragraph++, p->line++) {
+		int col = 0;
+		for (const char *word = *paragraph; *word;) {
+			size_t n = strcspn(word, " ");
+			int width = glyph_width(word, n);
+			if (col > 0 && col + 1 + width > room) {
+				p->line++;
+				col = 0;
+			}
+			int row = p->line - p->first;
+			col += col > 0;
+			if (row >= 0 && row < p->r.rows)
+				grid_bytes(p->g, p->r, row, 3 + col, style_plain, word, n);
+			col += width;
+			word += n + strspn(word + n, " ");
+		}
+	}
+}
+
+static void say_keys(const struct action *a, char *out, size_t out_bytes)
+{
+	char name[16];
+	int at = 0, n = 0;
+	*out = '\0';
+	for (int key = action_next_key(a, &at); key != K_NONE; key = action_next_key(a, &at))
+		n += snprintf(out + n, out_bytes - (size_t)n, "%s%s", n ? " " : "", event_key_sign(key, name));
+}
+
+static void put_group(struct page *p, enum action_group group, unsigned where)
+{
+	int n;
+	bool titled = false;
+	const struct action *list = action_list(&n);
+	for (int i = 0; i < n; i++) {
+		char keys[64];
+		if (list[i].group != group || !(list[i].views & where))
+			continue;
+		if (!titled)
+			put_line(p, 1, theme_style(&p->app->theme, ROLE_STRONG), action_group_title(group));
+		p->line += !titled;
+		titled = true;
+		say_keys(&list[i], keys, sizeof keys);
+		put_line(p, 3, theme_style(&p->app->theme, ROLE_HIGH), keys);
+		put_line(p, 16, style_plain, list[i].help);
+		p->line++;
+	}
+	p->line += titled;
+}
+
+static void help_draw(struct app *app, void *state, struct grid *g)
+{
+	struct help *h = state;
+	struct layout_page page;
+	char title[80];
+	layout_page(&page, app->rows, app->cols, 0);
+	const struct view *under = app_view(app->under_help);
+	struct page p = {.app = app, .g = g, .r = page.body, .first = h->first};
+	frame_title(app, g, page.title);
+	frame_bottom(app, g, page.hint);
+	snprintf(title, sizeof title, "Keys of the %s screen", under->title);
+	grid_text(g, page.status, 0, 1, theme_style(&app->theme, ROLE_STRONG), title);
+	for (int group = 0; group < N_GROUP; group++)
+		put_group(&p, (enum action_group)group, under->bit);
+	put_line(&p, 1, theme_style(&app->theme, ROLE_STRONG), "How to read it");
+	p.line++;
+	put_prose(&p, under->bit == AT_MAPS ? reading_maps : under->bit == AT_TEXT ? reading_text : reading_start);
+	h->n_lines = p.line;
+	h->n_shown = page.body.rows;
+	if (h->n_lines > h->n_shown)
+		grid_text_right(g, rect_sub(page.status, 0, 0, 1, page.status.cols - 1), 0, theme_style(&app->theme, ROLE_DIM),
+			h->first + h->n_shown < h->n_lines ? "\xe2\x86\x93 more" : "\xe2\x86\x91 end");
+}
+
+static void scroll(struct help *h, int by)
+{
+	int last = h->n_lines - h->n_shown;
+	h->first += by;
+	h->first = h->first > last ? last : h->first;
+	h->first = h->first < 0 ? 0 : h->first;
+}
+
+static bool help_act(struct app *app, void *state, enum action_id action)
+{
+	struct help *h = state;
+	switch ((int)action) {
+	case ACTION_ROW_UP: scroll(h, -1); break;
+	case ACTION_ROW_DOWN: scroll(h, 1); break;
+	case ACTION_PAGE_UP: scroll(h, -h->n_shown); break;
+	case ACTION_PAGE_DOWN: scroll(h, h->n_shown); break;
+	case ACTION_HALF_UP: scroll(h, -h->n_shown / 2); break;
+	case ACTION_HALF_DOWN: scroll(h, h->n_shown / 2); break;
+	case ACTION_FIRST: h->first = 0; break;
+	case ACTION_LAST: scroll(h, h->n_lines); break;
+	case ACTION_HELP:
+	case ACTION_BACK:
+		h->first = 0;
+		app_show(app, app->under_help);
+		break;
+	default: return false;
+	}
+	return true;
+}
+
+static void help_point(struct app *app, void *state, const struct event *at)
+{
+	(void)app;
+	if (at->kind == EVENT_WHEEL)
+		scroll(state, 3 * at->wheel);
+}
+
+const struct view view_help = {
+	.bit = AT_HELP,
+	.title = "Help",
+	.open = help_open,
+	.close = help_close,
+	.draw = help_draw,
+	.act = help_act,
+	.point = help_point,
+};

@@ -1,0 +1,153 @@
+#include "tui/view/view_numbers.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/kept.h"
+#include "tui/number.h"
+#include "tui/glyph.h"
+
+enum { WIDE = 140, FEW_ROWS = 32 };
+
+/* Methods in the table: truth, the two that are compared, the one in focus, and the untrained control. */
+static int list_rows(const struct app *app, int series[8])
+{
+	const struct snapshot *s = app->look.snap;
+	int n = 0, untrained = snapshot_find(s, "untrained");
+	for (int i = 0; i < s->n_series && i < 3; i++)
+		series[n++] = i;
+	if (untrained >= 3)
+		series[n++] = untrained;
+	if (app->look.focus >= 3 && app->look.focus != untrained)
+		series[n++] = app->look.focus;
+	return n;
+}
+
+int numbers_lines(const struct app *app)
+{
+	int series[8];
+	return 1 + list_rows(app, series) + (app->cols < WIDE);
+}
+
+static void put_right(struct grid *g, struct rect r, int row, int right, struct style s, const char *text)
+{
+	grid_text(g, r, row, right - glyph_width(text, strlen(text)), s, text);
+}
+
+struct columns_at { /* right edges */
+	int picks, mass, lift, token, all;
+};
+
+static struct columns_at place(int cols)
+{
+	return cols < WIDE ? (struct columns_at){29, 40, 48, 63, 78} : (struct columns_at){34, 48, 58, 84, 102};
+}
+
+static void draw_head(const struct app *app, struct grid *g, struct rect r, struct columns_at at)
+{
+	const struct look *l = &app->look;
+	struct style dim = theme_style(&app->theme, ROLE_DIM);
+	char here[40];
+	if (l->scope == LOOK_HEAD)
+		snprintf(here, sizeof here, "HERE L%d\xc2\xb7%s%d", l->layer, look_n_unit(l) == l->snap->capture->n_kv_head ? "KV" : "Q", look_unit(l));
+	else if (l->scope == LOOK_LAYER)
+		snprintf(here, sizeof here, "HERE L%d", l->layer);
+	else
+		snprintf(here, sizeof here, "EVERYWHERE");
+	grid_text(g, r, 0, 1, theme_style(&app->theme, ROLE_STRONG), here);
+	put_right(g, r, 0, at.picks, dim, "truth's picks");
+	put_right(g, r, 0, at.mass, dim, "best mass");
+	put_right(g, r, 0, at.lift, dim, "lift");
+	put_right(g, r, 0, at.token, dim, l->scope != LOOK_HEAD ? "heads keep it" : r.cols < WIDE ? "survives from" : "this token survives from");
+	put_right(g, r, 0, at.all, dim, "ALL best mass");
+}
+
+static void say_survival(struct look *l, int series, char *out, size_t out_bytes)
+{
+	struct verdict v = kept_verdict(l, series, l->token);
+	char budget[32];
+	if (v.kept == KEPT_SINK || v.kept == KEPT_WINDOW)
+		snprintf(out, out_bytes, "always kept");
+	else if (v.kept == KEPT_UNKNOWN)
+		snprintf(out, out_bytes, "\xe2\x80\x93");
+	else if (l->scope == LOOK_HEAD)
+		snprintf(out, out_bytes, "%s", number_grouped(budget, evaluation_survival(l->snap->evaluation, l->snap->series[series].method, l->layer,
+			look_unit(l), l->token)));
+	else
+		snprintf(out, out_bytes, "%d of %d", v.votes, v.of);
+}
+
+static void draw_row(struct app *app, struct grid *g, struct rect r, struct columns_at at, int row, int series)
+{
+	struct look *l = &app->look;
+	const struct series *s = &l->snap->series[series];
+	int k = look_k(l);
+	struct style plain = theme_style(&app->theme, series == l->focus ? ROLE_STRONG : ROLE_PLAIN);
+	struct agreement here = look_agreement(l, s->method, look_scope(l)), all = look_agreement(l, s->method, (struct scope){-1, -1});
+	char text[64], count[32];
+	grid_text_cut(g, r, row, 1, at.picks - 13, plain, series == 0 ? "truth" : s->label);
+	if (isnan(here.hits))
+		snprintf(text, sizeof text, "\xe2\x80\x93");
+	else
+		snprintf(text, sizeof text, "%s of %d", number_count(count, here.hits), k);
+	put_right(g, r, row, at.picks, plain, text);
+	put_right(g, r, row, at.mass, plain, number_percent(text, here.mass_ratio));
+	put_right(g, r, row, at.lift, plain, number_lift(text, snapshot_token_lift(l->snap, series, look_scope(l), l->token)));
+	say_survival(l, series, text, sizeof text);
+	put_right(g, r, row, at.token, plain, text);
+	put_right(g, r, row, at.all, plain, number_percent(text, all.mass_ratio));
+}
+
+static void say_controls(struct app *app, char *chance, char *ceiling, size_t bytes)
+{
+	struct look *l = &app->look;
+	const struct series *truth = &l->snap->series[0];
+	int k = look_k(l), method = snapshot_method(l->snap, "ceiling");
+	char count[32];
+	*chance = *ceiling = '\0';
+	if (k <= 0)
+		return;
+	snprintf(chance, bytes, "chance %s of %d", number_count(count, (double)k * k / l->snap->n_candidate), k);
+	if (truth->method >= 0 && method >= 0) {
+		struct agreement a = look_agreement(l, method, look_scope(l));
+		snprintf(ceiling, bytes, "ceiling (odd/even answer rows) %s of %d", number_count(count, a.hits), k);
+	}
+}
+
+/* Truth from few rows is noise: said beside the numbers that rest on it. */
+static const char *warning(const struct app *app, char *out, size_t bytes)
+{
+	const struct series *truth = &app->look.snap->series[0];
+	*out = '\0';
+	if (look_k(&app->look) < 0)
+		snprintf(out, bytes, "agreement is not defined: nothing to choose from");
+	else if (truth->method < 0)
+		snprintf(out, bytes, app->work.running ? "agreement comes with the answer" : "no answer was measured: agreement is not defined");
+	else if (truth->n_rows > 0 && truth->n_rows < FEW_ROWS)
+		snprintf(out, bytes, "truth from %d answer rows only: noisy below %d", truth->n_rows, FEW_ROWS);
+	return out;
+}
+
+void numbers_draw(struct app *app, struct grid *g, struct rect r)
+{
+	int series[8], n = list_rows(app, series);
+	struct columns_at at = place(r.cols);
+	struct style dim = theme_style(&app->theme, ROLE_DIM), warn = theme_style(&app->theme, ROLE_WARN);
+	char chance[80], ceiling[80], warned[120];
+	draw_head(app, g, r, at);
+	for (int i = 0; i < n; i++)
+		draw_row(app, g, r, at, 1 + i, series[i]);
+	say_controls(app, chance, ceiling, sizeof chance);
+	warning(app, warned, sizeof warned);
+	if (r.cols >= WIDE) {
+		grid_text(g, r, 1, at.all + 4, dim, chance);
+		grid_text(g, r, 2, at.all + 4, dim, ceiling);
+		grid_text_cut(g, r, 3, at.all + 4, r.cols - at.all - 5, warn, warned);
+		return;
+	}
+	int col = 1 + grid_text(g, r, n + 1, 1, dim, chance);
+	if (*ceiling)
+		col += 3 + grid_text(g, r, n + 1, col + 3, dim, ceiling);
+	grid_text_cut(g, r, n + 1, col + (col > 1 ? 3 : 0), r.cols - col - 4, warn, warned);
+}

@@ -1,0 +1,72 @@
+/* The worker: everything that takes time, away from the keys.
+ *
+ * Two threads. The runner opens a model, loads modules and measures a prompt; nothing else, so a run can be cancelled and waits for
+ * nobody. The desk turns captures into snapshots, the newest first, and does what must not wait for a run: opening and saving
+ * captures, drawing figures, looking at a model's header for the start screen.
+ * The screen asks with the functions below, sleeps on worker_fd(), and takes what is new. All functions but worker_fd() are for the
+ * screen's thread; none of them waits for work, except worker_close().
+ */
+#ifndef KVGLASS_TUI_WORKER_H
+#define KVGLASS_TUI_WORKER_H
+
+#include "analysis/measure.h"
+#include "export/figure.h"
+#include "tui/snapshot.h"
+
+struct worker;
+
+struct run_order { /* copied */
+	const char *model;
+	const char *prompt; /* text, or NULL: read prompt_file */
+	size_t prompt_bytes;
+	const char *prompt_file; /* to read, or only to be named when there is a prompt; NULL: typed */
+	const char *modules;     /* path, "untrained" or NULL */
+	struct model_options device;
+	struct measure_options measure; /* .modules is set by the runner; strings and lists must outlive the worker */
+};
+
+struct stage {
+	char name[24]; /* "model", "prompt", "prefill", "lookahead", "untrained", "decode" */
+	int64_t done, total;
+	double seconds; /* since it began, until now or its end */
+};
+enum { WORKER_MAX_STAGE = 10 };
+
+enum note_kind {
+	NOTE_DONE,      /* the run is finished */
+	NOTE_CANCELLED, /* the run was stopped; text says what there is */
+	NOTE_FAILED,    /* the run, or opening a capture, failed: text says why */
+	NOTE_OPENED,    /* a capture is open */
+	NOTE_SAVED,     /* the capture was saved */
+	NOTE_FIGURE,    /* a figure was saved */
+	NOTE_PROBE,     /* what a model is, in one line */
+	NOTE_BAD_PROBE, /* why it cannot be opened */
+	NOTE_ERROR,     /* saving failed */
+};
+struct note {
+	enum note_kind kind;
+	char text[512];
+};
+
+struct worker_state {
+	bool running; /* a run goes on */
+	bool busy;    /* anything goes on, or something new has not been taken yet */
+	int n_stage;  /* of the present or last run, in the order they came */
+	struct stage stage[WORKER_MAX_STAGE];
+};
+
+int worker_open(struct worker **out, const struct evaluation_options *evaluation, struct err *e);
+void worker_close(struct worker *w); /* cancels and waits; NULL is allowed */
+int worker_fd(const struct worker *w); /* readable when something is new */
+
+int worker_run(struct worker *w, const struct run_order *r, struct err *e); /* ERR_USE while one goes on */
+void worker_cancel(struct worker *w);
+void worker_open_capture(struct worker *w, const char *path);
+void worker_save_capture(struct worker *w, const struct snapshot *s, const char *path);
+void worker_save_figure(struct worker *w, const struct snapshot *s, const struct figure_spec *spec, const char *path);
+void worker_probe(struct worker *w, const char *model, const struct model_options *o);
+
+/* What is new since the last call. *snapshot is NULL or the newest one, its reference goes to the caller; notes come one a call. */
+void worker_take(struct worker *w, struct worker_state *state, const struct snapshot **snapshot, struct note *note, bool *has_note);
+
+#endif
