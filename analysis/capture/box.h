@@ -1,4 +1,4 @@
-/* How a capture owns what it shows: private to analysis/capture/.
+/* How a capture owns what it shows: private to analysis/capture/ and to analysis/measure/, which fills blocks in place.
  *
  * Memory lies in counted blocks, either from the heap or a whole mapped file. A capture holds one count on every block that
  * it points into, so snapshots of one run share what did not change and a large .kvg is never copied.
@@ -18,6 +18,7 @@ struct block {
 	void (*release)(struct block *b); /* frees what it holds and b itself */
 };
 struct block *block_copy(const void *data, size_t n_bytes); /* one count, the caller's; NULL: out of memory */
+struct block *block_zero(size_t n_bytes);                    /* the same, zeroed; its maker may write until it is shared */
 void block_unref(struct block *b);                           /* NULL is allowed */
 
 struct capture_box {
@@ -49,6 +50,8 @@ bool box_set_meta(struct capture_box *b, const char *key, const char *value);
 /* Shapes, offsets, names, metadata and (unless share says so) values; the error names what, where, value and limit. */
 int capture_check(const struct capture *parts, const struct share *share, struct err *e);
 bool share_holds(const struct share *s, const void *data, size_t n_bytes);
+/* Values alone: finite, attention not negative. c gives the shape. */
+int capture_check_values(const struct capture *c, const struct capture_map *m, struct err *e);
 
 static inline int map_heads(const struct capture *c, enum map_kind kind)
 {

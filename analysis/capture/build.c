@@ -20,7 +20,7 @@ static void heap_release(struct block *b)
 	free(b);
 }
 
-struct block *block_copy(const void *data, size_t n_bytes)
+static struct heap_block *heap_block_new(size_t n_bytes)
 {
 	if (n_bytes > SIZE_MAX - sizeof(struct heap_block) - 63)
 		return NULL;
@@ -28,10 +28,27 @@ struct block *block_copy(const void *data, size_t n_bytes)
 	struct heap_block *h = aligned_alloc(64, (sizeof *h + n_bytes + 63) / 64 * 64);
 	if (!h)
 		return NULL;
-	if (n_bytes)
-		memcpy(h->bytes, data, n_bytes);
 	h->b = (struct block){.data = h->bytes, .n_bytes = n_bytes, .release = heap_release};
 	atomic_init(&h->b.refs, 1);
+	return h;
+}
+
+struct block *block_copy(const void *data, size_t n_bytes)
+{
+	struct heap_block *h = heap_block_new(n_bytes);
+	if (!h)
+		return NULL;
+	if (n_bytes)
+		memcpy(h->bytes, data, n_bytes);
+	return &h->b;
+}
+
+struct block *block_zero(size_t n_bytes)
+{
+	struct heap_block *h = heap_block_new(n_bytes);
+	if (!h)
+		return NULL;
+	memset(h->bytes, 0, n_bytes);
 	return &h->b;
 }
 

@@ -72,7 +72,7 @@ static bool value_allowed(float x, enum map_kind kind)
 	return isfinite(x) && (kind == MAP_SCORE || x >= 0);
 }
 
-static int check_values(const struct capture *c, const struct capture_map *m, struct err *e)
+int capture_check_values(const struct capture *c, const struct capture_map *m, struct err *e)
 {
 	enum { BLOCK = 4096 };
 	size_t n = map_elements(c, m->kind);
@@ -124,7 +124,7 @@ static int check_map(const struct capture *c, int i, const struct share *share, 
 		return err_set(e, ERR_FORMAT, "%s.%s: a mean over %d of %d rows", map_prefix(m->kind), m->name, m->n_rows, m->n_rows_due);
 	if (share && share->checked && share_holds(share, m->data, map_elements(c, m->kind) * sizeof *m->data))
 		return 0;
-	return check_values(c, m, e);
+	return capture_check_values(c, m, e);
 }
 
 int capture_check(const struct capture *c, const struct share *share, struct err *e)
