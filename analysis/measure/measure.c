@@ -145,7 +145,7 @@ static int prefill(struct run *r, struct err *e)
 		rc = measure_score(r, "value_l1_wo", VALUE_L1_WO, false, e);
 	if (!rc)
 		rc = measure_score(r, "value_l2_wo", VALUE_L2_WO, false, e);
-	return rc ? rc : snapshot_publish(r, e);
+	return rc ? rc : run_publish(r, e);
 }
 
 /* ---- lookahead rows ---- */
@@ -166,7 +166,7 @@ static int measure_rows(struct run *r, const struct lookahead *modules, const ch
 		rc = run_add_slot(r, name, MAP_ROWS, b, modules->n_lookahead, row_error, e);
 	}
 	block_unref(b);
-	return rc ? rc : snapshot_publish(r, e);
+	return rc ? rc : run_publish(r, e);
 }
 
 /* The control: the modules themselves when they are untrained ones, else soft tokens drawn here, as many. */
@@ -224,7 +224,7 @@ static int token_done(void *user, int i, int32_t id)
 	(void)id; /* in r->response already */
 	w->r->n_response = i + 1;
 	if (clock_ms() >= w->r->next_publish_ms)
-		w->rc = snapshot_publish(w->r, &w->e);
+		w->rc = run_publish(w->r, &w->e);
 	return w->rc || w->relay.asked;
 }
 
@@ -258,7 +258,7 @@ static int feed_given(struct run *r, struct writing *w, const struct colsum_requ
 		memcpy(r->response + r->n_response, batch.ids, (size_t)n * sizeof *batch.ids);
 		r->n_response += n;
 		if (r->n_response < r->given.n && clock_ms() >= r->next_publish_ms)
-			w->rc = snapshot_publish(r, &w->e);
+			w->rc = run_publish(r, &w->e);
 	}
 	if (!w->relay.asked)
 		r->response_end = "given";
@@ -398,7 +398,7 @@ int measure_prompt(const struct capture **out, const struct model *m, const char
 	/* what was measured before a stop is kept, from the finished prompt on */
 	if (!rc || (rc == ERR_CANCELLED && r.n_slot > 0)) {
 		struct err why;
-		int failed = snapshot_make(&r, out, &why);
+		int failed = run_capture(&r, out, &why);
 		if (failed && e)
 			*e = why;
 		rc = failed ? failed : rc;

@@ -77,8 +77,8 @@ int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct blo
 
 /* ---- snapshot.c ---- */
 /* A capture of what is there. */
-int snapshot_make(const struct run *r, const struct capture **out, struct err *e);
+int run_capture(const struct run *r, const struct capture **out, struct err *e);
 /* Hands one to the watcher, if there is one. */
-int snapshot_publish(struct run *r, struct err *e);
+int run_publish(struct run *r, struct err *e);
 
 #endif

@@ -165,7 +165,7 @@ static int assemble(const struct run *r, const struct pieces *pieces, const stru
 	return rc;
 }
 
-int snapshot_make(const struct run *r, const struct capture **out, struct err *e)
+int run_capture(const struct run *r, const struct capture **out, struct err *e)
 {
 	struct pieces pieces;
 	*out = NULL;
@@ -174,13 +174,13 @@ int snapshot_make(const struct run *r, const struct capture **out, struct err *e
 	return rc;
 }
 
-int snapshot_publish(struct run *r, struct err *e)
+int run_publish(struct run *r, struct err *e)
 {
 	if (!r->watch || !r->watch->publish)
 		return 0;
 	double began = clock_ms();
 	const struct capture *c;
-	int rc = snapshot_make(r, &c, e);
+	int rc = run_capture(r, &c, e);
 	if (rc)
 		return rc;
 	r->watch->publish(r->watch->user, c);
