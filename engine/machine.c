@@ -11,7 +11,7 @@
 
 enum {
 	SIZE = 2048,      /* large enough that packing is paid for, small enough for a tenth of a second */
-	ROUNDS = 6,
+	ROUNDS = 4,
 	READ_MIB = 192,   /* several times the last cache of a desktop; of a large server's it is a part, and the rate says so */
 	PIECE_MIB = 1,
 };

@@ -1,8 +1,9 @@
-/* Writes kvglass(1): the template man/kvglass.1.in with the tables of commands, options, methods and presets filled in.
+/* Writes kvglass(1): the template man/kvglass.1.in with the tables of commands, options, keys, methods and presets filled in.
  *
  *     page TEMPLATE > kvglass.1
  *
- * Lines of the template that are exactly @commands@, @options@, @methods@ or @presets@ are replaced by the table; @version@ anywhere by the version.
+ * Lines of the template that are exactly @commands@, @options@, @keys@, @methods@ or @presets@ are replaced by the table,
+ * @version@ anywhere by the version.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "analysis/protocol.h"
+#include "tui/action.h"
 #include "tui/command/options.h"
 
 /* roff: a leading dot or quote is a request, a backslash an escape, and an option's hyphen a minus sign. */
@@ -96,6 +98,26 @@ static void print_options(void)
 	}
 }
 
+/* Every view's keys in one list, as the help screen groups them. */
+static void print_keys(void)
+{
+	int n, group = -1;
+	const struct action *list = action_list(&n);
+	for (int i = 0; i < n; i++) {
+		if ((int)list[i].group != group) {
+			group = (int)list[i].group;
+			printf(".SS %s\n", action_group_title(list[i].group));
+		}
+		fputs(".TP\n.B \"", stdout);
+		print_text(list[i].keys);
+		fputs("\"\n", stdout);
+		print_text(list[i].help);
+		fputs(" (", stdout);
+		print_text(list[i].name);
+		fputs(").\n", stdout);
+	}
+}
+
 static void print_methods(void)
 {
 	int n;
@@ -157,6 +179,8 @@ int main(int argc, char **argv)
 			print_commands();
 		else if (!strcmp(line, "@options@\n"))
 			print_options();
+		else if (!strcmp(line, "@keys@\n"))
+			print_keys();
 		else if (!strcmp(line, "@methods@\n"))
 			print_methods();
 		else if (!strcmp(line, "@presets@\n"))

@@ -188,7 +188,7 @@ json_t *program_json(const char *file, int line, const struct program_result *r)
 	json_error_t error;
 	if (r->status)
 		test_fail(file, line, "exit status %d: %s", r->status, r->err);
-	json_t *value = r->status ? NULL : json_loadb(r->out, r->n_out, JSON_REJECT_DUPLICATES, &error);
+	json_t *value = r->status ? NULL : json_loadb(r->out, r->n_out, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	if (!value && !r->status)
 		test_fail(file, line, "no JSON: %s in line %d", error.text, error.line);
 	return value;

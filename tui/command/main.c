@@ -12,13 +12,10 @@
 
 enum { DONE = 0, FAILED = 1, WRONG_USE = 2 };
 
-/* view and run are linked in with the screen and the measuring run, which are on their way. */
 static const struct command *const dispatch[N_COMMAND] = {
-	[COMMAND_EXPORT] = &command_export,
-	[COMMAND_COMPARE] = &command_compare,
-	[COMMAND_INFO] = &command_info,
-	[COMMAND_TOKENIZE] = &command_tokenize,
-	[COMMAND_BENCH] = &command_bench,
+#define COMMAND(ID, name, arguments, fewest, most, summary, description) [COMMAND_##ID] = &command_##name,
+#include "tui/commands.def"
+#undef COMMAND
 };
 
 /* A closed standard descriptor would be given to the next file that is opened, and results would be written into it. The
@@ -61,11 +58,6 @@ static int run_command(enum command_id id, const char *shown, int argc, char **a
 	struct err e = {0};
 	if (options_parse(&o, id, argc, argv, first, &e))
 		return fail(WRONG_USE, shown, &e);
-	if (!command && !o.help && !o.version) {
-		options_free(&o);
-		err_set(&e, ERR_UNSUPPORTED, "not in this build yet");
-		return fail(FAILED, shown, &e);
-	}
 	int status = DONE;
 	if (o.help)
 		shown ? help_command(stdout, id) : help_program(stdout);
