@@ -15,7 +15,13 @@ static const struct {
 	const char *name;
 	double width_in;
 } venues[] = {
-	{"icml", 3.25}, {"icml-full", 6.75}, {"neurips", 5.5}, {"neurips-half", 2.65}, {"iclr", 5.5}, {"acl", 3.3}, {"acl-full", 6.8},
+	{"icml", 3.25},
+	{"icml-full", 6.75},
+	{"neurips", 5.5},
+	{"neurips-half", 2.65},
+	{"iclr", 5.5},
+	{"acl", 3.3},
+	{"acl-full", 6.8},
 };
 enum { N_VENUE = sizeof venues / sizeof *venues };
 
@@ -59,8 +65,12 @@ enum format { FORMAT_PNG, FORMAT_PDF, FORMAT_SVG, FORMAT_TEX, FORMAT_CSV, FORMAT
 
 static int find_format(const char *path, enum format *out, struct err *e)
 {
-	static const char *const endings[] = {[FORMAT_PNG] = ".png", [FORMAT_PDF] = ".pdf", [FORMAT_SVG] = ".svg", [FORMAT_TEX] = ".tex",
-		[FORMAT_CSV] = ".csv", [FORMAT_JSON] = ".json"};
+	static const char *const endings[] = {[FORMAT_PNG] = ".png",
+		[FORMAT_PDF] = ".pdf",
+		[FORMAT_SVG] = ".svg",
+		[FORMAT_TEX] = ".tex",
+		[FORMAT_CSV] = ".csv",
+		[FORMAT_JSON] = ".json"};
 	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
 	for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
 		if (!strcasecmp(dot, endings[i])) {
@@ -93,7 +103,8 @@ struct job {
 
 static int draw_on(struct job *job, struct text_engine *t, struct bytes *out, struct err *e)
 {
-	static const enum canvas_kind kinds[] = {[FORMAT_PNG] = CANVAS_PNG, [FORMAT_PDF] = CANVAS_PDF, [FORMAT_SVG] = CANVAS_SVG};
+	static const enum canvas_kind kinds[] = {
+		[FORMAT_PNG] = CANVAS_PNG, [FORMAT_PDF] = CANVAS_PDF, [FORMAT_SVG] = CANVAS_SVG};
 	struct canvas_options o = {.kind = kinds[job->format], .dpi = job->spec->dpi, .provenance = &job->origin};
 	struct canvas *c;
 	int rc = job->op->lay_out(job->plot, t, &o.width, &o.height, e);
@@ -172,7 +183,8 @@ static int write_json(struct job *job, struct bytes *out, struct err *e)
 	return 0;
 }
 
-static int make_bytes(struct job *job, const struct evaluation *ev, const char *path, struct bytes *out, struct err *e)
+static int make_bytes(struct job *job, const struct evaluation *ev, const char *path, struct bytes *out,
+	struct err *e)
 {
 	int rc = job->op->make(job->plot, ev, job->spec, e);
 	if (!rc)

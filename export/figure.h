@@ -1,7 +1,9 @@
-/* Figures: heatmaps, retained-token overlays and curves, from a capture to PNG, PDF, SVG (and TeX for overlays).
+/* Figures: heatmaps, retained-token overlays and curves, from a capture to PNG, PDF, SVG (and TeX for
+ * overlays).
  *
- * No title inside; axes, ticks, colour bar with units, panel letters; legible in grey; the same input gives the same bytes.
- * Every file carries how it was made (program, model's sha256, capture's sha256, command) and can be drawn again.
+ * No title inside; axes, ticks, colour bar with units, panel letters; legible in grey; the same input gives the
+ * same bytes. Every file carries how it was made (program, model's sha256, capture's sha256, command) and can
+ * be drawn again.
  */
 #ifndef KVGLASS_EXPORT_FIGURE_H
 #define KVGLASS_EXPORT_FIGURE_H
@@ -22,7 +24,7 @@ struct figure_spec {
 	enum figure_kind kind;
 	enum figure_rows rows;
 	int layer, head;           /* query head; -1: not chosen */
-	const char *const *method; /* panels in this order; NULL: truth, snapkv, lookahead as available (curves: every method) */
+	const char *const *method; /* panels in this order; NULL: truth, snapkv, lookahead as available, all in curves */
 	int n_method;
 	int budget;                /* default 128 */
 	double width_in;           /* 0: 6.75; see figure_venue_width() */
@@ -32,22 +34,26 @@ struct figure_spec {
 	enum ramp_scale scale;
 	enum ramp_colour colour;   /* RAMP_DIFFERENCE with a colour that is not diverging is drawn in RAMP_DIVERGING */
 	bool anonymous;            /* no user, host or path inside: commands and names keep the last part of a path */
-	const char *command;       /* equivalent command line, kept inside the file (without -o, whose value may not matter); NULL: none */
+	const char *command;       /* equivalent command line, kept inside the file (without -o); NULL: none */
 };
 struct figure_spec figure_spec_default(void);
 /* "icml", "icml-full", "neurips", "neurips-half", "iclr", "acl", "acl-full" -> inches; 0: unknown. */
 double figure_venue_width(const char *venue);
 const char *const *figure_venues(int *n);
 
-/* Format by the ending of path: .png .pdf .svg, .tex (overlay), .csv .json (the data that is drawn). Written atomically.
- *   heatmap  panels of layer x token, head x token (rows HEADS, layer chosen) or a strip a method (rows ONE, layer and head chosen)
- *   overlay  the prompt's text with what each method keeps at the budget: in one KV head (layer and head chosen: the head's group), in a
- *            layer, or in all; the shade is the share of (layer, KV head) pairs that keep a token
+/* Format by the ending of path: .png .pdf .svg, .tex (overlay), .csv .json (the data that is drawn). Written
+ * atomically.
+ *   heatmap  panels of layer x token, head x token (rows HEADS, layer chosen) or a strip a method (rows ONE, layer
+ *            and head chosen)
+ *   overlay  the prompt's text with what each method keeps at the budget: in one KV head (layer and head chosen: the
+ *            head's group), in a layer, or in all; the shade is the share of (layer, KV head) pairs that keep a token
  *   curves   mass and overlap over all budgets, in the same scopes
- * "truth" and "oracle" name the same method. ERR_USE names what is wrong in the spec, ERR_SYSTEM what the machine refused. */
+ * "truth" and "oracle" name the same method. ERR_USE names what is wrong in the spec, ERR_SYSTEM what the
+ * machine refused. */
 int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e);
 
-/* The command kept inside a PNG, PDF or SVG figure (owned by the caller, free) and the capture's hash ("" when it was never saved). */
+/* The command kept inside a PNG, PDF or SVG figure (owned by the caller, free) and the capture's hash ("" when
+ * it was never saved). */
 int figure_provenance(const char *path, char **command, char capture_sha256[65], struct err *e);
 
 #endif

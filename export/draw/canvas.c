@@ -15,7 +15,8 @@ int canvas_open(struct canvas **out, const struct canvas_options *o, struct err 
 	};
 	double side = fmax(o->width, o->height) * o->dpi / CANVAS_PT_PER_INCH;
 	if (!(o->width > 0 && o->height > 0) || !(side <= CANVAS_MAX_PIXEL))
-		return err_set(e, ERR_LIMIT, "figure of %.2f x %.2f in at %d dpi: sides must be above 0 and at most %d pixels",
+		return err_set(e, ERR_LIMIT,
+			"figure of %.2f x %.2f in at %d dpi: sides must be above 0 and at most %d pixels",
 			o->width / CANVAS_PT_PER_INCH, o->height / CANVAS_PT_PER_INCH, o->dpi, CANVAS_MAX_PIXEL);
 	struct canvas *c = calloc(1, sizeof *c);
 	if (!c)
@@ -80,7 +81,8 @@ void canvas_polygon(struct canvas *c, const struct point *p, int n, uint32_t rgb
 
 void canvas_frame(struct canvas *c, struct rect r, const struct stroke *s)
 {
-	const struct point corner[] = {{r.x, r.y}, {r.x + r.w, r.y}, {r.x + r.w, r.y + r.h}, {r.x, r.y + r.h}, {r.x, r.y}};
+	const struct point corner[] = {
+		{r.x, r.y}, {r.x + r.w, r.y}, {r.x + r.w, r.y + r.h}, {r.x, r.y + r.h}, {r.x, r.y}};
 	canvas_path(c, corner, 5, s);
 }
 
@@ -107,8 +109,8 @@ void canvas_block_line(struct canvas *c, const struct text_block *b, int line, d
 		c->op->text(c, b, line, (struct point){x, y}, turn);
 }
 
-double canvas_text(struct canvas *c, struct text_engine *t, const struct text_style *style, struct point at, enum align align,
-	enum turn turn, const char *utf8)
+double canvas_text(struct canvas *c, struct text_engine *t, const struct text_style *style, struct point at,
+	enum align align, enum turn turn, const char *utf8)
 {
 	struct text_block *b;
 	struct text_request r = {.utf8 = utf8, .n_bytes = strlen(utf8), .style = *style};

@@ -1,8 +1,9 @@
 /* Canvas: what a figure is drawn on. One small interface, three sheets of paper: pixels (PNG), PDF and SVG.
  *
- * Lengths are points (1/72 inch) from the top left corner, colours 0xRRGGBB, the ground is white. Drawing never fails on the spot: the
- * first error is kept and reported by canvas_finish(), so figures are written without a check a line.
- * The pixel canvas moves upright edges to whole pixels, so that cells, frames and ticks are sharp at any resolution.
+ * Lengths are points (1/72 inch) from the top left corner, colours 0xRRGGBB, the ground is white. Drawing never
+ * fails on the spot: the first error is kept and reported by canvas_finish(), so figures are written without a
+ * check a line. The pixel canvas moves upright edges to whole pixels, so that cells, frames and ticks are sharp
+ * at any resolution.
  */
 #ifndef KVGLASS_EXPORT_DRAW_CANVAS_H
 #define KVGLASS_EXPORT_DRAW_CANVAS_H
@@ -53,17 +54,18 @@ void canvas_line(struct canvas *c, double x0, double y0, double x1, double y1, c
 void canvas_path(struct canvas *c, const struct point *p, int n, const struct stroke *s);
 void canvas_polygon(struct canvas *c, const struct point *p, int n, uint32_t rgb); /* closed and filled */
 void canvas_frame(struct canvas *c, struct rect r, const struct stroke *s);
-/* Cells (rows x columns, row-major, 0xRRGGBB) that fill r, each a rectangle of exactly its colour; never interpolated. */
+/* Cells (rows x columns, row-major, 0xRRGGBB) that fill r, each a rectangle of exactly its colour; never
+ * interpolated. */
 void canvas_cells(struct canvas *c, struct rect r, const uint32_t *cell, int columns, int rows);
 /* Lines at 45 degrees through r, `pitch` apart. */
 void canvas_hatch(struct canvas *c, struct rect r, double pitch, const struct stroke *s);
 
 /* One line of a shaped block, its left edge and baseline at (x, y). */
 void canvas_block_line(struct canvas *c, const struct text_block *b, int line, double x, double y, enum turn turn);
-/* One short text, aligned at (x, y) on its baseline; with TURN_LEFT x is the baseline and y the point it is aligned at.
- * Returns its width. */
-double canvas_text(struct canvas *c, struct text_engine *t, const struct text_style *style, struct point at, enum align align,
-	enum turn turn, const char *utf8);
+/* One short text, aligned at (x, y) on its baseline; with TURN_LEFT x is the baseline and y the point it is
+ * aligned at. Returns its width. */
+double canvas_text(struct canvas *c, struct text_engine *t, const struct text_style *style, struct point at,
+	enum align align, enum turn turn, const char *utf8);
 
 /* Named groups (SVG <g id>); no effect elsewhere. They nest. */
 void canvas_begin(struct canvas *c, const char *name);

@@ -1,7 +1,8 @@
 /* Canvases drawn by Cairo: pixels (PNG) and PDF.
  *
- * PDF: Cairo embeds the used glyphs of TrueType fonts as TrueType subsets and OpenType ones as CFF, with a map back to Unicode, so text
- * stays text. No dates are written unless SOURCE_DATE_EPOCH (reproducible-builds.org) gives one, so equal input gives equal bytes.
+ * PDF: Cairo embeds the used glyphs of TrueType fonts as TrueType subsets and OpenType ones as CFF, with a map
+ * back to Unicode, so text stays text. No dates are written unless SOURCE_DATE_EPOCH (reproducible-builds.org)
+ * gives one, so equal input gives equal bytes.
  */
 #include <cairo-pdf.h>
 #include <math.h>
@@ -66,7 +67,8 @@ static int png_open(struct canvas *c, struct err *e)
 	int w = (int)lround(c->o.width * scale), h = (int)lround(c->o.height * scale);
 	s->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, w < 1 ? 1 : w, h < 1 ? 1 : h);
 	if (cairo_surface_status(s->surface))
-		return err_set(e, ERR_MEMORY, "figure of %d x %d pixels: %s", w, h, cairo_status_to_string(cairo_surface_status(s->surface)));
+		return err_set(e, ERR_MEMORY, "figure of %d x %d pixels: %s", w, h,
+			cairo_status_to_string(cairo_surface_status(s->surface)));
 	return begin(c, scale, e);
 }
 

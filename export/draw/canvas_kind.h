@@ -30,15 +30,16 @@ struct canvas {
 	void *own;  /* the kind's state */
 };
 
-/* Cells blown up to w x h pixels by whole cells (nearest neighbour): pixel x shows column floor(x * columns / w). */
+/* Cells blown up to w x h pixels by whole cells (nearest neighbour): pixel x shows column floor(x * columns /
+ * w). */
 struct cell_image {
 	const uint32_t *cell;
 	int columns, rows;
 	int w, h;
 };
 uint32_t cell_image_pixel(const struct cell_image *m, int x, int y);
-/* Size for PDF and SVG: whole multiples of the cells, at least the asked resolution (viewers that smooth images then blur
- * less than a pixel at a cell's border). */
+/* Size for PDF and SVG: whole multiples of the cells, at least the asked resolution (viewers that smooth images
+ * then blur less than a pixel at a cell's border). */
 struct cell_image cell_image_for(const struct canvas *c, struct rect r, const uint32_t *cell, int columns, int rows);
 
 #endif

@@ -1,5 +1,6 @@
-/* Canvas in SVG 1.1: text as <text> with the width that Pango measured (textLength, so another machine's font keeps the layout),
- * cells as one PNG in a data URI, provenance in <metadata>. Numbers are written with a point whatever the locale. */
+/* Canvas in SVG 1.1: text as <text> with the width that Pango measured (textLength, so another machine's font
+ * keeps the layout), cells as one PNG in a data URI, provenance in <metadata>. Numbers are written with a point
+ * whatever the locale. */
 #include <math.h>
 #include <nettle/base64.h>
 #include <stdio.h>
@@ -201,38 +202,97 @@ static void put_span(FILE *f, const struct text_request *r, const struct text_sp
 	fputs("</tspan>", f);
 }
 
-static void put_line(FILE *f, const struct text_request *r, struct text_line p)
+static void put_line(FILE *f, const struct text_request *r, size_t at, size_t end)
 {
-	size_t at = p.first;
-	for (int i = 0; i < r->n_span && at < p.last; i++) {
+	for (int i = 0; i < r->n_span && at < end; i++) {
 		const struct text_span *s = &r->span[i];
-		size_t first = s->first > at ? s->first : at, last = s->last < p.last ? s->last : p.last;
+		size_t first = s->first > at ? s->first : at, last = s->last < end ? s->last : end;
 		if (first >= last)
 			continue;
 		put_escaped(f, r->utf8 + at, first - at);
 		put_span(f, r, s, first, last);
 		at = last;
 	}
-	put_escaped(f, r->utf8 + at, p.last - at);
+	put_escaped(f, r->utf8 + at, end - at);
 }
 
-static void svg_text(struct canvas *c, const struct text_block *b, int line, struct point at, enum turn turn)
+static void open_text(FILE *f, const struct text_request *r, double x, double y)
 {
-	FILE *f = svg_of(c)->out;
-	const struct text_request *r = text_block_request(b);
-	struct text_line p = text_block_line(b, line);
-	double x = p.right_to_left ? at.x + p.width : at.x; /* text starts at its right end there */
 	fputs("<text", f);
 	put_attribute(f, "x", x);
-	put_attribute(f, "y", at.y);
+	put_attribute(f, "y", y);
 	put_attribute(f, "font-size", r->style.size);
 	if (r->style.bold)
 		fputs(" font-weight=\"bold\"", f);
 	if (r->style.italic)
 		fputs(" font-style=\"oblique\"", f);
 	fprintf(f, " fill=\"#%06x\"", r->style.rgb & 0xffffffu);
-	if (p.right_to_left)
-		fputs(" direction=\"rtl\"", f);
+}
+
+static void open_content(FILE *f, double width)
+{
+	put_attribute(f, "textLength", width);
+	fputs(" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\">", f);
+}
+
+/* Bytes of one direction and one colour. */
+static void put_stretch(FILE *f, const struct text_block *b, int line, const struct text_run *run, struct point at)
+{
+	static const char mark[] = "\xe2\x80\x8f"; /* U+200F: what stands beside the word at its ends goes its way too */
+	const struct text_request *r = text_block_request(b);
+	size_t first = run->first, last = run->last;
+	while (first < last && r->utf8[first] == ' ')
+		first++;
+	while (last > first && r->utf8[last - 1] == ' ')
+		last--;
+	struct text_range range;
+	if (!text_block_ranges(b, line, first, last, &range, 1))
+		return;
+	open_text(f, r, at.x - text_block_line(b, line).x + range.first, at.y);
+	open_content(f, range.last - range.first);
+	fputs(run->right_to_left ? mark : "", f);
+	put_line(f, r, first, last);
+	fputs(run->right_to_left ? mark : "", f);
+	fputs("</text>\n", f);
+}
+
+/* Renderers disagree about directions across <tspan> and about where a right-to-left text starts, so in a line
+ * that has any, every stretch of one direction and one colour is a text of its own, placed by its left edge. */
+static void put_mixed_line(FILE *f, const struct text_block *b, int line, const struct text_run *run, int n_run,
+	struct point at)
+{
+	const struct text_request *r = text_block_request(b);
+	for (int i = 0; i < n_run; i++)
+		for (struct text_run part = {run[i].first, run[i].last, run[i].right_to_left}; part.first < run[i].last;
+			 part.first = part.last) {
+			part.last = run[i].last;
+			for (int k = 0; k < r->n_span; k++) {
+				if (r->span[k].first > part.first && r->span[k].first < part.last)
+					part.last = r->span[k].first;
+				if (r->span[k].last > part.first && r->span[k].last < part.last)
+					part.last = r->span[k].last;
+			}
+			put_stretch(f, b, line, &part, at);
+		}
+}
+
+#define MAX_RUN 64 /* changes of direction in a line; a line with more is written as if it had none */
+
+static void svg_text(struct canvas *c, const struct text_block *b, int line, struct point at, enum turn turn)
+{
+	FILE *f = svg_of(c)->out;
+	const struct text_request *r = text_block_request(b);
+	struct text_line p = text_block_line(b, line);
+	struct text_run run[MAX_RUN];
+	int n_run = text_block_runs(b, line, run, MAX_RUN);
+	bool mixed = false;
+	for (int i = 0; i < n_run; i++)
+		mixed |= run[i].right_to_left;
+	if (mixed && n_run < MAX_RUN && turn == TURN_NONE) {
+		put_mixed_line(f, b, line, run, n_run, at);
+		return;
+	}
+	open_text(f, r, at.x, at.y);
 	if (turn == TURN_LEFT) {
 		fputs(" transform=\"rotate(-90 ", f);
 		put_number(f, at.x);
@@ -240,9 +300,8 @@ static void svg_text(struct canvas *c, const struct text_block *b, int line, str
 		put_number(f, at.y);
 		fputs(")\"", f);
 	}
-	put_attribute(f, "textLength", p.width);
-	fputs(" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\">", f);
-	put_line(f, r, p);
+	open_content(f, p.width);
+	put_line(f, r, p.first, p.last);
 	fputs("</text>\n", f);
 }
 

@@ -11,18 +11,21 @@
 #define BREAK "\xe2\x86\xb5"   /* U+21B5, a line break */
 #define TAB "\xe2\x87\xa5   "  /* U+21E5 and room */
 
-/* Invisible characters that shape their neighbours stay; those that only turn the direction of what follows are shown instead. */
+/* Invisible characters that shape their neighbours stay; those that only turn the direction of what follows are
+ * shown instead. */
 static bool is_hidden_control(uint32_t code)
 {
 	if (code == '\n' || code == '\t')
 		return false;
-	return !utf8_is_printable(code) || code == 0x00ad || code == 0x200b || code == 0x200e || code == 0x200f || code == 0x2028 ||
-		code == 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+	return !utf8_is_printable(code) || code == 0x00ad || code == 0x200b || code == 0x200e || code == 0x200f
+		|| code == 0x2028 || code == 0x2029 || (code >= 0x202a && code <= 0x202e)
+		|| (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
 static bool is_blank(uint32_t code)
 {
-	return code == ' ' || code == '\n' || code == '\t' || code == 0xa0 || code == 0x3000 || (code >= 0x2000 && code <= 0x200a);
+	return code == ' ' || code == '\n' || code == '\t' || code == 0xa0 || code == 0x3000
+		|| (code >= 0x2000 && code <= 0x200a);
 }
 
 struct builder {
@@ -58,7 +61,8 @@ static int put_span(struct builder *b, const char *text, double scale, bool boxe
 	}
 	size_t first = b->at;
 	put(b, text, strlen(text));
-	p->span[p->n_span] = (struct text_span){.first = first, .last = b->at, .scale = scale, .rgb = boxed ? TEXT_BLACK : PIECES_PALE};
+	p->span[p->n_span] = (struct text_span){
+		.first = first, .last = b->at, .scale = scale, .rgb = boxed ? TEXT_BLACK : PIECES_PALE};
 	p->boxed[p->n_span++] = boxed;
 	return 0;
 }
@@ -86,7 +90,8 @@ static int put_character(struct builder *b, const char *from, size_t step, uint3
 	return 0;
 }
 
-/* Tells the tokens that own source bytes [first, last) that these are shown at [shown, b->at). A shown line break is not part. */
+/* Tells the tokens that own source bytes [first, last) that these are shown at [shown, b->at). A shown line
+ * break is not part. */
 static int place_tokens(struct builder *b, int i, size_t first, size_t last, size_t shown, bool blank)
 {
 	const int32_t *offset = b->c->offset + b->first;
@@ -97,7 +102,8 @@ static int place_tokens(struct builder *b, int i, size_t first, size_t last, siz
 		i++;
 	for (int k = i; k < p->n && (size_t)offset[k] < last; k++) {
 		struct piece_place *t = &p->place[k];
-		size_t from = (size_t)offset[k] > first ? (size_t)offset[k] : first, to = (size_t)offset[k + 1] < last ? (size_t)offset[k + 1] : last;
+		size_t from = (size_t)offset[k] > first ? (size_t)offset[k] : first;
+		size_t to = (size_t)offset[k + 1] < last ? (size_t)offset[k + 1] : last;
 		if (from == to)
 			continue;
 		if (from == (size_t)offset[k]) {
@@ -187,7 +193,8 @@ static size_t skip_blanks(const struct pieces *p, const struct piece_place *t)
 
 #define LEAST_WIDTH 1.2 /* points */
 
-int pieces_ranges(const struct pieces *p, int i, const struct text_block *b, int line, struct text_range *out, int n_max)
+int pieces_ranges(const struct pieces *p, int i, const struct text_block *b, int line, struct text_range *out,
+	int n_max)
 {
 	const struct piece_place *t = &p->place[i];
 	struct text_line l = text_block_line(b, line);

@@ -65,7 +65,10 @@ static char program_key[] = "Software", program[] = PROVENANCE_PROGRAM, empty[] 
 static void set_text(struct encoder *x, const struct provenance *p)
 {
 	int n = 0;
-	x->text[n++] = (png_text){.compression = PNG_TEXT_COMPRESSION_NONE, .key = program_key, .text = program, .text_length = strlen(program)};
+	x->text[n++] = (png_text){.compression = PNG_TEXT_COMPRESSION_NONE,
+		.key = program_key,
+		.text = program,
+		.text_length = strlen(program)};
 	for (int i = 0; p && i < p->n; i++) {
 		const struct provenance_entry *entry = &p->entry[i];
 		memcpy(x->key[i], PROVENANCE_PREFIX, sizeof PROVENANCE_PREFIX);
@@ -101,8 +104,8 @@ static int encode(struct encoder *x, const struct png_image *image)
 	if (setjmp(png_jmpbuf(x->png)))
 		return -1;
 	png_set_write_fn(x->png, x, on_write, on_flush);
-	png_set_IHDR(x->png, x->info, (png_uint_32)image->w, (png_uint_32)image->h, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-		PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+	png_set_IHDR(x->png, x->info, (png_uint_32)image->w, (png_uint_32)image->h, 8, PNG_COLOR_TYPE_RGB,
+		PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
 	png_set_sRGB(x->png, x->info, PNG_sRGB_INTENT_RELATIVE);
 	if (image->dpi > 0) {
 		png_uint_32 per_metre = (png_uint_32)lround(image->dpi / 0.0254);

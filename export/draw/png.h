@@ -1,4 +1,5 @@
-/* PNG: pixels to bytes, with resolution, colour space and provenance (chunks pHYs, sRGB, tEXt / iTXt, all before IDAT). */
+/* PNG: pixels to bytes, with resolution, colour space and provenance (chunks pHYs, sRGB, tEXt / iTXt, all
+ * before IDAT). */
 #ifndef KVGLASS_EXPORT_DRAW_PNG_H
 #define KVGLASS_EXPORT_DRAW_PNG_H
 

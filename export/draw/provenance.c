@@ -12,7 +12,8 @@ int provenance_add(struct provenance *p, const char *name, const char *value, st
 	if (!value || !*value)
 		return 0;
 	if (p->n == PROVENANCE_MAX || strlen(name) > PROVENANCE_NAME_MAX)
-		return err_set(e, ERR_LIMIT, "provenance: \"%s\" is entry %d or longer than %d bytes; the limit is %d entries", name, p->n + 1,
+		return err_set(e, ERR_LIMIT,
+			"provenance: \"%s\" is entry %d or longer than %d bytes; the limit is %d entries", name, p->n + 1,
 			PROVENANCE_NAME_MAX, PROVENANCE_MAX);
 	struct provenance_entry entry = {.name = strdup(name), .value = utf8_clean(value, strlen(value))};
 	if (!entry.name || !entry.value) {

@@ -1,4 +1,5 @@
-/* Reading provenance back from PNG, PDF and SVG bytes; see provenance.h. Every reader ends in add_json() or add_entry(). */
+/* Reading provenance back from PNG, PDF and SVG bytes; see provenance.h. Every reader ends in add_json() or
+ * add_entry(). */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ static bool starts_with(struct view v, const char *word)
 	return left(v) >= strlen(word) && !memcmp(v.at, word, strlen(word));
 }
 
-/* Entries that are not ours, do not fit or come twice are passed over: the file may have been through other programs. */
+/* Entries that are not ours, do not fit or come twice are passed over: the file may have been through other
+ * programs. */
 static void add_entry(struct provenance *out, const char *key, const char *value)
 {
 	if (strncmp(key, PROVENANCE_PREFIX, PREFIX_BYTES) || provenance_find(out, key + PREFIX_BYTES))

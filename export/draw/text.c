@@ -33,7 +33,8 @@ static const char no_type3[] =
 static int load_fonts(struct text_engine *t, struct err *e)
 {
 	t->fonts = FcInitLoadConfig();
-	if (!t->fonts || !FcConfigParseAndLoadFromMemory(t->fonts, (const FcChar8 *)no_type3, FcTrue) || !FcConfigBuildFonts(t->fonts))
+	if (!t->fonts || !FcConfigParseAndLoadFromMemory(t->fonts, (const FcChar8 *)no_type3, FcTrue)
+		|| !FcConfigBuildFonts(t->fonts))
 		return err_set(e, ERR_SYSTEM, "fonts: fontconfig cannot be set up");
 	const FcFontSet *set = FcConfigGetFonts(t->fonts, FcSetSystem);
 	if (!set || set->nfont == 0)
@@ -60,7 +61,8 @@ int text_engine_open(struct text_engine **out, struct err *e)
 	pango_cairo_font_map_set_resolution(PANGO_CAIRO_FONT_MAP(t->map), 72); /* one point is one unit */
 	t->context = pango_font_map_create_context(t->map);
 	pango_context_set_round_glyph_positions(t->context, FALSE);
-	pango_context_set_language(t->context, pango_language_from_string("en")); /* not the user's locale: same bytes everywhere */
+	pango_context_set_language(t->context,
+		pango_language_from_string("en")); /* not the user's locale: same bytes everywhere */
 	cairo_font_options_t *options = cairo_font_options_create();
 	cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
 	cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
@@ -78,7 +80,8 @@ void text_engine_close(struct text_engine *t)
 	if (t->context)
 		g_object_unref(t->context);
 	if (t->map) {
-		pango_fc_font_map_set_config(PANGO_FC_FONT_MAP(t->map), NULL); /* Pango 1.50 does not give its reference back */
+		pango_fc_font_map_set_config(PANGO_FC_FONT_MAP(t->map),
+			NULL); /* Pango 1.50 does not give its reference back */
 		g_object_unref(t->map);
 	}
 	if (t->fonts)
@@ -109,7 +112,8 @@ static void set_spans(PangoLayout *layout, const struct text_request *r)
 	for (int i = 0; i < r->n_span; i++) {
 		const struct text_span *s = &r->span[i];
 		uint32_t red = s->rgb >> 16 & 255, green = s->rgb >> 8 & 255, blue = s->rgb & 255;
-		add_attribute(list, pango_attr_foreground_new((guint16)(red * 257), (guint16)(green * 257), (guint16)(blue * 257)), s);
+		add_attribute(
+			list, pango_attr_foreground_new((guint16)(red * 257), (guint16)(green * 257), (guint16)(blue * 257)), s);
 		if (s->scale < 1 || s->scale > 1)
 			add_attribute(list, pango_attr_size_new_absolute((int)lround(r->style.size * s->scale * PANGO_SCALE)), s);
 	}
@@ -176,7 +180,8 @@ static int copy_request(struct text_block *b, const struct text_request *r)
 int text_block_make(struct text_block **out, struct text_engine *t, const struct text_request *r, struct err *e)
 {
 	if (r->n_bytes > 1 << 28)
-		return err_set(e, ERR_LIMIT, "text of %zu bytes is too long for a figure, the limit is %d", r->n_bytes, 1 << 28);
+		return err_set(
+			e, ERR_LIMIT, "text of %zu bytes is too long for a figure, the limit is %d", r->n_bytes, 1 << 28);
 	struct text_block *b = calloc(1, sizeof *b);
 	if (!b || copy_request(b, r)) {
 		text_block_free(b);
@@ -243,7 +248,8 @@ static size_t character_start(const char *utf8, size_t at)
 	return at;
 }
 
-int text_block_ranges(const struct text_block *b, int line, size_t first, size_t last, struct text_range *out, int n_max)
+int text_block_ranges(const struct text_block *b, int line, size_t first, size_t last, struct text_range *out,
+	int n_max)
 {
 	const struct text_line *p = &b->place[line];
 	first = character_start(b->utf8, first < p->first ? p->first : first);
@@ -252,11 +258,43 @@ int text_block_ranges(const struct text_block *b, int line, size_t first, size_t
 		return 0;
 	int *edge = NULL, n_edge = 0, n = 0;
 	pango_layout_line_get_x_ranges(b->line[line], (int)first, (int)last, &edge, &n_edge);
-	/* Pango adds the line's own offset within a wrapped layout. */
-	for (int i = 0; i < n_edge && n < n_max; i++)
-		out[n++] = (struct text_range){units(edge[2 * i]), units(edge[2 * i + 1])};
+	/* Pango adds the line's own offset within a wrapped layout, and gives a range for every font and script,
+	 * left to right. */
+	for (int i = 0; i < n_edge; i++) {
+		struct text_range r = {units(edge[2 * i]), units(edge[2 * i + 1])};
+		if (n > 0 && r.first <= out[n - 1].last + 0.01)
+			out[n - 1].last = r.last;
+		else if (n < n_max)
+			out[n++] = r;
+	}
 	g_free(edge);
 	return n;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+	size_t x = ((const struct text_run *)a)->first, y = ((const struct text_run *)b)->first;
+	return (x > y) - (x < y);
+}
+
+int text_block_runs(const struct text_block *b, int line, struct text_run *out, int n_max)
+{
+	int n = 0;
+	for (const GSList *at = b->line[line]->runs; at && n < n_max;
+		 at = at->next) { /* as they are seen, left to right */
+		const PangoItem *item = ((const PangoGlyphItem *)at->data)->item;
+		out[n++] = (struct text_run){
+			(size_t)item->offset, (size_t)item->offset + (size_t)item->length, item->analysis.level % 2 == 1};
+	}
+	qsort(out, (size_t)n, sizeof *out, compare_runs);
+	int kept = 0;
+	for (int i = 0; i < n; i++) { /* scripts and fonts also end an item; direction is all that counts here */
+		if (kept > 0 && out[kept - 1].right_to_left == out[i].right_to_left && out[kept - 1].last == out[i].first)
+			out[kept - 1].last = out[i].last;
+		else
+			out[kept++] = out[i];
+	}
+	return kept;
 }
 
 const struct text_request *text_block_request(const struct text_block *b)

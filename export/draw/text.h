@@ -1,8 +1,9 @@
 /* Text: fonts, shaping, wrapping and measuring, done by Pango for every kind of figure.
  *
- * All lengths are points (1/72 inch). Shaping is independent of the resolution (no hinting, no rounding of glyph positions), so one
- * layout is right for pixels, PDF and SVG alike. Each engine has its own font map over its own fontconfig set-up: two figures may be
- * drawn at once, and fonts that a PDF could only hold as Type 3 (colour bitmaps, fixed-size bitmaps) are not chosen as fallbacks.
+ * All lengths are points (1/72 inch). Shaping is independent of the resolution (no hinting, no rounding of
+ * glyph positions), so one layout is right for pixels, PDF and SVG alike. Each engine has its own font map over
+ * its own fontconfig set-up: two figures may be drawn at once, and fonts that a PDF could only hold as Type 3
+ * (colour bitmaps, fixed-size bitmaps) are not chosen as fallbacks.
  */
 #ifndef KVGLASS_EXPORT_DRAW_TEXT_H
 #define KVGLASS_EXPORT_DRAW_TEXT_H
@@ -61,9 +62,17 @@ void text_block_free(struct text_block *b); /* NULL is allowed */
 int text_block_n_line(const struct text_block *b);
 struct text_line text_block_line(const struct text_block *b, int line);
 double text_block_width(const struct text_block *b); /* of the widest line */
-/* Where bytes [first, last) of a line stand: one range, or more where scripts of both directions meet. Bounds are moved to characters'
- * borders. Writes at most n_max, returns how many. */
-int text_block_ranges(const struct text_block *b, int line, size_t first, size_t last, struct text_range *out, int n_max);
+/* Where bytes [first, last) of a line stand: one range, or more where scripts of both directions meet. Bounds
+ * are moved to characters' borders. Writes at most n_max, returns how many. */
+int text_block_ranges(const struct text_block *b, int line, size_t first, size_t last, struct text_range *out,
+	int n_max);
+
+/* Stretches of one direction of a line, in the order of the bytes. Writes at most n_max, returns how many. */
+struct text_run {
+	size_t first, last;
+	bool right_to_left;
+};
+int text_block_runs(const struct text_block *b, int line, struct text_run *out, int n_max);
 
 /* The request as it was copied, for drawing (text with its spans). */
 const struct text_request *text_block_request(const struct text_block *b);

@@ -18,9 +18,21 @@ static int make_ticks(const struct colour_bar *bar, struct bar_tick tick[MAX_TIC
 		float value;
 		const char *text;
 	} fixed[][6] = {
-		[RAMP_LIFT] = {{1, "\xe2\x89\xa4""1\xc3\x97"}, {3, "3\xc3\x97"}, {10, "10\xc3\x97"}, {30, "30\xc3\x97"}, {100, "\xe2\x89\xa5""100\xc3\x97"}},
+		[RAMP_LIFT] = {{1,
+						   "\xe2\x89\xa4"
+						   "1\xc3\x97"},
+			{3, "3\xc3\x97"}, {10, "10\xc3\x97"}, {30, "30\xc3\x97"},
+			{100,
+				"\xe2\x89\xa5"
+				"100\xc3\x97"}},
 		[RAMP_PERCENTILE] = {{0, "0"}, {0.25f, "25"}, {0.5f, "50"}, {0.75f, "75"}, {1, "100 %"}},
-		[RAMP_DIFFERENCE] = {{-2, "\xe2\x89\xa4""1/100"}, {-1, "1/10"}, {0, "equal"}, {1, "10\xc3\x97"}, {2, "\xe2\x89\xa5""100\xc3\x97"}},
+		[RAMP_DIFFERENCE] = {{-2,
+								 "\xe2\x89\xa4"
+								 "1/100"},
+			{-1, "1/10"}, {0, "equal"}, {1, "10\xc3\x97"},
+			{2,
+				"\xe2\x89\xa5"
+				"100\xc3\x97"}},
 	};
 	if (bar->scale == RAMP_RAW) {
 		for (int i = 0; i < 3; i++) {
@@ -95,7 +107,8 @@ static void draw_upright(struct canvas *c, struct text_engine *t, const struct c
 		canvas_text(c, t, &plot_tick, at, ALIGN_LEFT, TURN_NONE, tick[i].text);
 	}
 	double x = right + PLOT_TICK + PLOT_GAP + widest_tick(t, bar) + 3 + PLOT_LABEL_SIZE * TEXT_ASCENT;
-	canvas_text(c, t, &plot_label, (struct point){x, bar->at.y + bar->at.h / 2}, ALIGN_CENTRE, TURN_LEFT, bar_label(t, bar));
+	canvas_text(
+		c, t, &plot_label, (struct point){x, bar->at.y + bar->at.h / 2}, ALIGN_CENTRE, TURN_LEFT, bar_label(t, bar));
 }
 
 static void draw_flat(struct canvas *c, struct text_engine *t, const struct colour_bar *bar)
@@ -106,10 +119,13 @@ static void draw_flat(struct canvas *c, struct text_engine *t, const struct colo
 	for (int i = 0; i < n; i++) {
 		double x = bar->at.x + (double)tick[i].level * bar->at.w;
 		canvas_line(c, x, bottom, x, bottom + PLOT_TICK, &plot_frame);
-		enum align align = i == 0 ? ALIGN_LEFT : i == n - 1 ? ALIGN_RIGHT : ALIGN_CENTRE; /* the ends stay above the bar */
+		enum align align = i == 0 ? ALIGN_LEFT
+			: i == n - 1          ? ALIGN_RIGHT
+								  : ALIGN_CENTRE; /* the ends stay above the bar */
 		canvas_text(c, t, &plot_tick, (struct point){x, base}, align, TURN_NONE, tick[i].text);
 	}
-	struct point at = {bar->at.x + bar->at.w / 2, base + 3 + PLOT_LABEL_SIZE * TEXT_ASCENT + PLOT_TICK_SIZE * TEXT_DESCENT};
+	struct point at = {
+		bar->at.x + bar->at.w / 2, base + 3 + PLOT_LABEL_SIZE * TEXT_ASCENT + PLOT_TICK_SIZE * TEXT_DESCENT};
 	canvas_text(c, t, &plot_label, at, ALIGN_CENTRE, TURN_NONE, bar_label(t, bar));
 }
 

@@ -114,11 +114,13 @@ int curves_make(struct curves *out, const struct evaluation *ev, const struct fi
 	if (rc)
 		return rc;
 	if (evaluation_find(ev, "oracle") < 0)
-		return err_set(e, ERR_USE, "figure: curves need truth, which the capture does not have (no response was measured)");
+		return err_set(
+			e, ERR_USE, "figure: curves need truth, which the capture does not have (no response was measured)");
 	int first;
 	out->n_cand = evaluation_n_candidate(ev, &first);
 	if (out->n_cand == 0)
-		return err_set(e, ERR_USE, "figure: curves need candidates; %d prompt tokens are all among the first %d and last %d",
+		return err_set(e, ERR_USE,
+			"figure: curves need candidates; %d prompt tokens are all among the first %d and last %d",
 			evaluation_capture(ev)->n_prompt, s->sink, s->window);
 	rc = fill(out, e);
 	if (rc)

@@ -7,7 +7,7 @@
 struct curves_line {
 	int method; /* index in the evaluation; -1: chance */
 	const char *name, *label;
-	double *mass, *overlap, *mass_ratio; /* (n_point) means over the scope; NaN: not defined (overlap of the oracle with itself is not drawn) */
+	double *mass, *overlap, *mass_ratio; /* (n_point) means over the scope; NaN: not defined */
 };
 
 struct curves_layout {

@@ -1,5 +1,5 @@
-/* Curves on paper: two panels over one logarithmic budget axis. Lines differ in colour, dash and marker, so that grey print and
- * colour-blind readers tell them apart (colours after Okabe and Ito). */
+/* Curves on paper: two panels over one logarithmic budget axis. Lines differ in colour, dash and marker, so
+ * that grey print and colour-blind readers tell them apart (colours after Okabe and Ito). */
 #include <math.h>
 #include <string.h>
 
@@ -76,8 +76,10 @@ static int lay_out_note(struct curves *c, struct text_engine *t, struct err *e)
 	char text[240], scope[80];
 	const struct selection *s = &evaluation_protocol(c->ev)->select;
 	plot_scope_text(c->ev, c->scope, scope, sizeof scope);
-	snprintf(text, sizeof text, "budget: tokens kept per KV head, first %d and last %d counted (%s)", s->sink, s->window, scope);
-	struct text_request r = {.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = c->layout.width - 2 * PLOT_MARGIN};
+	snprintf(text, sizeof text, "budget: tokens kept per KV head, first %d and last %d counted (%s)", s->sink,
+		s->window, scope);
+	struct text_request r = {
+		.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = c->layout.width - 2 * PLOT_MARGIN};
 	return text_block_make(&c->layout.note, t, &r, e);
 }
 
@@ -102,8 +104,8 @@ int curves_lay_out(struct curves *c, struct text_engine *t, struct err *e)
 	double gap = l->left + 6, right = PLOT_MARGIN + 6;
 	l->panel_w = (l->width - l->left - right - (l->columns - 1) * gap) / l->columns;
 	if (l->panel_w < LEAST_PANEL)
-		return err_set(e, ERR_USE, "figure: a width of %.2f in leaves no room for curves; %.2f is the least here", c->spec->width_in,
-			(l->left + right + LEAST_PANEL) / CANVAS_PT_PER_INCH);
+		return err_set(e, ERR_USE, "figure: a width of %.2f in leaves no room for curves; %.2f is the least here",
+			c->spec->width_in, (l->left + right + LEAST_PANEL) / CANVAS_PT_PER_INCH);
 	l->step_x = l->panel_w + gap;
 	int rc = lay_out_note(c, t, e);
 	if (rc)
@@ -117,7 +119,8 @@ int curves_lay_out(struct curves *c, struct text_engine *t, struct err *e)
 	l->panel_h = c->spec->height_in > 0 ? (c->spec->height_in * CANVAS_PT_PER_INCH - fixed) / grid_rows
 	                                    : fmin(l->panel_w * 0.72, 150);
 	if (l->panel_h < 30)
-		return err_set(e, ERR_USE, "figure: curves need at least %.2f in of height", (fixed + 30 * grid_rows) / CANVAS_PT_PER_INCH);
+		return err_set(e, ERR_USE, "figure: curves need at least %.2f in of height",
+			(fixed + 30 * grid_rows) / CANVAS_PT_PER_INCH);
 	l->step_y = l->panel_h + between;
 	l->height = fixed + grid_rows * l->panel_h;
 	l->legend_y = l->height - PLOT_MARGIN - legend_rows * LEGEND_ROW;
@@ -136,7 +139,8 @@ struct drawing {
 static struct rect panel_rect(const struct curves *c, int i)
 {
 	const struct curves_layout *l = &c->layout;
-	return (struct rect){l->left + i % l->columns * l->step_x, l->top + i / l->columns * l->step_y, l->panel_w, l->panel_h};
+	return (struct rect){
+		l->left + i % l->columns * l->step_x, l->top + i / l->columns * l->step_y, l->panel_w, l->panel_h};
 }
 
 static double x_of(const struct curves *c, struct rect r, double budget)
@@ -151,7 +155,8 @@ static void draw_marker(struct canvas *canvas, enum marker marker, struct point 
 		int n;
 		struct point p[8];
 	} shape[] = {
-		[MARK_CIRCLE] = {8, {{1, 0}, {0.71, 0.71}, {0, 1}, {-0.71, 0.71}, {-1, 0}, {-0.71, -0.71}, {0, -1}, {0.71, -0.71}}},
+		[MARK_CIRCLE] = {8,
+			{{1, 0}, {0.71, 0.71}, {0, 1}, {-0.71, 0.71}, {-1, 0}, {-0.71, -0.71}, {0, -1}, {0.71, -0.71}}},
 		[MARK_SQUARE] = {4, {{-0.85, -0.85}, {0.85, -0.85}, {0.85, 0.85}, {-0.85, 0.85}}},
 		[MARK_UP] = {3, {{0, -1.1}, {1, 0.8}, {-1, 0.8}}},
 		[MARK_DOWN] = {3, {{0, 1.1}, {1, -0.8}, {-1, -0.8}}},
@@ -210,8 +215,9 @@ static void draw_axes(const struct drawing *d, int panel, struct rect r)
 		snprintf(text, sizeof text, "%d", percent);
 		canvas_line(d->canvas, r.x, y, r.x + r.w, y, &grid);
 		canvas_line(d->canvas, r.x - PLOT_TICK, y, r.x, y, &plot_frame);
-		canvas_text(d->canvas, d->t, &plot_tick, (struct point){r.x - PLOT_TICK - PLOT_GAP, y + PLOT_TICK_SIZE * TEXT_ASCENT / 2},
-			ALIGN_RIGHT, TURN_NONE, text);
+		canvas_text(d->canvas, d->t, &plot_tick,
+			(struct point){r.x - PLOT_TICK - PLOT_GAP, y + PLOT_TICK_SIZE * TEXT_ASCENT / 2}, ALIGN_RIGHT, TURN_NONE,
+			text);
 	}
 	double last = -INFINITY;
 	for (int k = 0; k < c->n_point; k++) {
@@ -225,12 +231,14 @@ static void draw_axes(const struct drawing *d, int panel, struct rect r)
 		double half = text_width(d->t, &plot_tick, text) / 2;
 		if (!bottom || x - half < last + 3)
 			continue;
-		canvas_text(d->canvas, d->t, &plot_tick, (struct point){x, y + PLOT_TICK + PLOT_GAP + PLOT_TICK_SIZE * TEXT_ASCENT}, ALIGN_CENTRE,
-			TURN_NONE, text);
+		canvas_text(d->canvas, d->t, &plot_tick,
+			(struct point){x, y + PLOT_TICK + PLOT_GAP + PLOT_TICK_SIZE * TEXT_ASCENT}, ALIGN_CENTRE, TURN_NONE,
+			text);
 		last = x + half;
 	}
-	plot_panel_name(d->canvas, d->t, panel, names[panel], (struct point){r.x - d->c->layout.left + PLOT_MARGIN + PLOT_LINE_ROOM * TEXT_ASCENT,
-		r.y + r.h / 2}, ALIGN_CENTRE, TURN_LEFT);
+	plot_panel_name(d->canvas, d->t, panel, names[panel],
+		(struct point){r.x - d->c->layout.left + PLOT_MARGIN + PLOT_LINE_ROOM * TEXT_ASCENT, r.y + r.h / 2},
+		ALIGN_CENTRE, TURN_LEFT);
 }
 
 static void draw_panel(const struct drawing *d, int panel)
@@ -257,8 +265,9 @@ static void draw_legend(const struct drawing *d)
 		memcpy(s.dash, look->dash, sizeof s.dash);
 		canvas_line(d->canvas, x, y, x + SAMPLE, y, &s);
 		draw_marker(d->canvas, look->marker, (struct point){x + SAMPLE / 2, y}, look->rgb);
-		canvas_text(d->canvas, d->t, &plot_label, (struct point){x + SAMPLE + 4, y + PLOT_LABEL_SIZE * TEXT_ASCENT / 2 - 0.3}, ALIGN_LEFT,
-			TURN_NONE, d->c->line[i].label);
+		canvas_text(d->canvas, d->t, &plot_label,
+			(struct point){x + SAMPLE + 4, y + PLOT_LABEL_SIZE * TEXT_ASCENT / 2 - 0.3}, ALIGN_LEFT, TURN_NONE,
+			d->c->line[i].label);
 	}
 	canvas_end(d->canvas);
 }

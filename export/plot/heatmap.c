@@ -6,7 +6,8 @@
 
 #include "analysis/ranking.h"
 
-/* A difference is a ratio of lifts; below this both count as nothing, so that a zero is not infinitely smaller than a crumb. */
+/* A difference is a ratio of lifts; below this both count as nothing, so that a zero is not infinitely smaller
+ * than a crumb. */
 #define LEAST_LIFT 0.01f
 
 void heatmap_row(const struct heatmap *h, int row, int *layer, int *head)
@@ -27,7 +28,8 @@ static int check_rows(const struct heatmap *h, struct err *e)
 	const struct figure_spec *s = h->spec;
 	struct scope scope;
 	if (s->rows != FIGURE_LAYERS && s->layer < 0)
-		return err_set(e, ERR_USE, "figure: a heatmap of %s needs a layer", s->rows == FIGURE_HEADS ? "heads" : "one head");
+		return err_set(e, ERR_USE, "figure: a heatmap of %s needs a layer",
+			s->rows == FIGURE_HEADS ? "heads" : "one head");
 	if (s->rows == FIGURE_ONE && s->head < 0)
 		return err_set(e, ERR_USE, "figure: a heatmap of one head needs a head");
 	return plot_scope(h->ev, s, &scope, e);
@@ -85,7 +87,8 @@ static int fill_panel(const struct maker *k, struct heatmap_panel *p, struct err
 	struct heatmap *h = k->h;
 	const struct capture_map *map = map_of(h, p->method);
 	if (!map || map->kind != MAP_ROWS)
-		return err_set(e, ERR_USE, "figure: %s is no map of attention and has no heatmap", plot_method_name(h->ev, p->method));
+		return err_set(
+			e, ERR_USE, "figure: %s is no map of attention and has no heatmap", plot_method_name(h->ev, p->method));
 	int n = h->last - h->first;
 	for (int r = 0; r < h->n_row; r++) {
 		int layer, head;
@@ -137,7 +140,8 @@ static int fill_best(struct heatmap *h, struct heatmap_panel *p, struct err *e)
 static void find_prompt_sinks(struct heatmap *h, uint8_t *scratch)
 {
 	const struct capture *c = evaluation_capture(h->ev);
-	int from = h->spec->rows == FIGURE_LAYERS ? 0 : h->spec->layer, to = h->spec->rows == FIGURE_LAYERS ? c->n_layer : from + 1;
+	int from = h->spec->rows == FIGURE_LAYERS ? 0 : h->spec->layer,
+		to = h->spec->rows == FIGURE_LAYERS ? c->n_layer : from + 1;
 	for (int layer = from; layer < to; layer++) {
 		evaluation_prompt_sinks(h->ev, layer, scratch);
 		for (int j = h->first; j < h->last; j++)
@@ -195,7 +199,10 @@ int heatmap_make(struct heatmap *out, const struct evaluation *ev, const struct 
 	out->n_row = spec->rows == FIGURE_LAYERS ? c->n_layer : spec->rows == FIGURE_HEADS ? c->n_head : 1;
 	k.n_cand = evaluation_n_candidate(ev, &k.first);
 	int n_shown = out->last - out->first, end = k.first + k.n_cand;
-	out->n_sink = k.n_cand == 0 ? n_shown : k.first <= out->first ? 0 : k.first < out->last ? k.first - out->first : n_shown;
+	out->n_sink = k.n_cand == 0 ? n_shown
+		: k.first <= out->first ? 0
+		: k.first < out->last   ? k.first - out->first
+								: n_shown;
 	out->n_window = k.n_cand == 0 || end >= out->last ? 0 : end > out->first ? out->last - end : n_shown;
 	k.row = malloc(sizeof(float) * (size_t)c->n_prompt);
 	k.truth = malloc(sizeof(float) * (size_t)c->n_prompt);

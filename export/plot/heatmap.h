@@ -1,4 +1,5 @@
-/* Heatmap: rows (layers, heads or one head) by tokens, a panel a method, one scale for all. The data is made first, then drawn or written. */
+/* Heatmap: rows (layers, heads or one head) by tokens, a panel a method, one scale for all. The data is made
+ * first, then drawn or written. */
 #ifndef KVGLASS_EXPORT_PLOT_HEATMAP_H
 #define KVGLASS_EXPORT_PLOT_HEATMAP_H
 
@@ -16,7 +17,7 @@ struct heatmap_panel {
 	const char *name, *label;
 	float *value;    /* (n_row, n_shown) on the spec's scale; NaN: not a candidate */
 	uint8_t *kept;   /* (n_shown) at the budget; FIGURE_ONE only, else NULL */
-	double *best;    /* (n_row) mass kept at the budget as a share of the best possible; NULL: truth itself, or nothing to compare with */
+	double *best;    /* (n_row) mass kept at the budget, share of the best possible; NULL: truth, or nothing to compare */
 };
 
 /* Where it stands, points. */
@@ -56,7 +57,8 @@ void heatmap_free(struct heatmap *h); /* safe on a zeroed struct */
 /* Layer and query head of a row; head -1: the mean over the layer's heads. */
 void heatmap_row(const struct heatmap *h, int row, int *layer, int *head);
 
-/* Values of tokens first .. last-1 (indices into a row) make a cell: their largest, or their mean for percentiles and differences. NaN when no token has a value. */
+/* Values of tokens first .. last-1 (indices into a row) make a cell: their largest, or their mean for
+ * percentiles and differences. NaN when no token has a value. */
 float heatmap_cell(const struct heatmap *h, const float *row, int first, int last);
 bool heatmap_cell_is_mean(enum ramp_scale scale);
 /* The colour of a value on the figure's scale. */

@@ -76,7 +76,8 @@ static void draw_kept(const struct drawing *d, const struct heatmap_panel *p, st
 		uint32_t grey = (uint32_t)lround(255 - 235.0 * kept / (last - first));
 		rgb[i] = grey << 16 | grey << 8 | grey;
 	}
-	struct rect strip = {r.x + d->h->layout.sink_w, r.y + r.h + 1.5, r.w - d->h->layout.sink_w - d->h->layout.window_w, HEATMAP_KEPT};
+	struct rect strip = {
+		r.x + d->h->layout.sink_w, r.y + r.h + 1.5, r.w - d->h->layout.sink_w - d->h->layout.window_w, HEATMAP_KEPT};
 	canvas_cells(d->c, strip, rgb, n_cell, 1);
 	free(rgb);
 	canvas_frame(d->c, strip, &(struct stroke){.width = 0.4, .rgb = PLOT_PALE});
@@ -89,11 +90,16 @@ static void draw_best(const struct drawing *d, const struct heatmap_panel *p, st
 	double pitch = r.h / d->h->n_row;
 	for (int row = 0; row < d->h->n_row; row++) {
 		/* One bar for the query heads that choose together. */
-		bool goes_on = d->h->spec->rows == FIGURE_HEADS && row + 1 < d->h->n_row && plot_unit(d->h->ev, row) == plot_unit(d->h->ev, row + 1);
+		bool goes_on = d->h->spec->rows == FIGURE_HEADS && row + 1 < d->h->n_row
+			&& plot_unit(d->h->ev, row) == plot_unit(d->h->ev, row + 1);
 		if (isfinite(p->best[row]))
-			canvas_fill(d->c, (struct rect){strip.x, r.y + row * pitch, fmin(p->best[row], 1) * strip.w, goes_on ? pitch : pitch * 0.82}, BARS);
+			canvas_fill(d->c,
+				(struct rect){
+					strip.x, r.y + row * pitch, fmin(p->best[row], 1) * strip.w, goes_on ? pitch : pitch * 0.82},
+				BARS);
 	}
-	canvas_line(d->c, strip.x + strip.w / 2, strip.y, strip.x + strip.w / 2, strip.y + strip.h, &(struct stroke){.width = 0.4, .rgb = 0xffffff});
+	canvas_line(d->c, strip.x + strip.w / 2, strip.y, strip.x + strip.w / 2, strip.y + strip.h,
+		&(struct stroke){.width = 0.4, .rgb = 0xffffff});
 	canvas_frame(d->c, strip, &(struct stroke){.width = 0.4, .rgb = PLOT_PALE});
 }
 
@@ -199,7 +205,8 @@ static void draw_token_axis(const struct drawing *d, struct rect r)
 static void rows_label(const struct drawing *d, char *out, size_t n_out)
 {
 	if (d->h->spec->rows == FIGURE_HEADS)
-		snprintf(out, n_out, d->h->layout.panel_h < 90 ? "head, layer %d" : "query head, layer %d", d->h->spec->layer);
+		snprintf(
+			out, n_out, d->h->layout.panel_h < 90 ? "head, layer %d" : "query head, layer %d", d->h->spec->layer);
 	else
 		snprintf(out, n_out, "layer");
 }
@@ -210,16 +217,20 @@ static void draw_labels(const struct drawing *d, int i, struct rect r)
 	double base = PLOT_LINE_ROOM * TEXT_ASCENT;
 	char text[48];
 	if (d->h->spec->rows == FIGURE_ONE) {
-		plot_panel_name(d->c, d->t, i, d->h->panel[i].label, (struct point){PLOT_MARGIN, r.y + r.h / 2 + PLOT_LABEL_SIZE * TEXT_ASCENT / 2}, ALIGN_LEFT, TURN_NONE);
+		plot_panel_name(d->c, d->t, i, d->h->panel[i].label,
+			(struct point){PLOT_MARGIN, r.y + r.h / 2 + PLOT_LABEL_SIZE * TEXT_ASCENT / 2}, ALIGN_LEFT, TURN_NONE);
 		return;
 	}
 	if (stacked)
-		plot_panel_name(d->c, d->t, i, d->h->panel[i].label, (struct point){PLOT_MARGIN + base, r.y + r.h / 2}, ALIGN_CENTRE, TURN_LEFT);
+		plot_panel_name(d->c, d->t, i, d->h->panel[i].label, (struct point){PLOT_MARGIN + base, r.y + r.h / 2},
+			ALIGN_CENTRE, TURN_LEFT);
 	else
-		plot_panel_name(d->c, d->t, i, d->h->panel[i].label, (struct point){r.x + r.w / 2, r.y + r.h + d->h->layout.tick_h + base}, ALIGN_CENTRE, TURN_NONE);
+		plot_panel_name(d->c, d->t, i, d->h->panel[i].label,
+			(struct point){r.x + r.w / 2, r.y + r.h + d->h->layout.tick_h + base}, ALIGN_CENTRE, TURN_NONE);
 	rows_label(d, text, sizeof text);
 	if (i % d->h->layout.columns == 0)
-		canvas_text(d->c, d->t, &plot_label, (struct point){PLOT_MARGIN + base + (stacked ? PLOT_LINE_ROOM : 0), r.y + r.h / 2}, ALIGN_CENTRE,
+		canvas_text(d->c, d->t, &plot_label,
+			(struct point){PLOT_MARGIN + base + (stacked ? PLOT_LINE_ROOM : 0), r.y + r.h / 2}, ALIGN_CENTRE,
 			TURN_LEFT, text);
 }
 
@@ -256,8 +267,10 @@ void heatmap_draw(const struct heatmap *h, struct text_engine *t, struct canvas 
 	for (int i = 0; i < h->n_panel; i++)
 		draw_panel(&d, i);
 	double all_h = (l->grid_rows - 1) * l->step_y + l->panel_h + l->kept_h, all_w = l->right - l->left;
-	plot_note(c, l->note, text_block_n_line(l->note) > 1 ? l->width / 2 : l->left + all_w / 2, PLOT_MARGIN, l->width - PLOT_MARGIN, l->note_y);
-	struct colour_bar bar = {.scale = h->spec->scale, .colour = plot_colour(h->spec), .max = h->max, .upright = !l->bar_below};
+	plot_note(c, l->note, text_block_n_line(l->note) > 1 ? l->width / 2 : l->left + all_w / 2, PLOT_MARGIN,
+		l->width - PLOT_MARGIN, l->note_y);
+	struct colour_bar bar = {
+		.scale = h->spec->scale, .colour = plot_colour(h->spec), .max = h->max, .upright = !l->bar_below};
 	if (l->bar_below)
 		bar.at = (struct rect){l->left, l->bar_at, all_w, PLOT_BAR};
 	else

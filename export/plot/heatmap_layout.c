@@ -1,10 +1,11 @@
 /* Where everything of a heatmap stands.
  *
- * Wide figures set panels side by side with a shared row axis, the panel's name under its ticks and the colour bar at the right;
- * narrow ones and strips stack them with a shared token axis. Masked ends (sinks, window) have a fixed width: to scale, four sinks
- * of 2,000 tokens could not be seen.
+ * Wide figures set panels side by side with a shared row axis, the panel's name under its ticks and the colour
+ * bar at the right; narrow ones and strips stack them with a shared token axis. Masked ends (sinks, window)
+ * have a fixed width: to scale, four sinks of 2,000 tokens could not be seen.
  */
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,8 @@ static void divide(struct heatmap_layout *l, const struct heatmap *h, double roo
 	l->panel_w = (room - between) / l->columns;
 	for (int i = 0; i < h->n_panel; i++) {
 		int column = i % l->columns;
-		l->panel_x[i] = column ? l->panel_x[i - 1] + l->panel_w + best_room(h, l->columns, column - 1) + GAP_X : l->left;
+		l->panel_x[i] = column ? l->panel_x[i - 1] + l->panel_w + best_room(h, l->columns, column - 1) + GAP_X
+							   : l->left;
 	}
 	l->right = l->left + room;
 }
@@ -100,37 +102,57 @@ double heatmap_x(const struct heatmap *h, double position)
 	return n > 0 ? l->sink_w + (position - first) / n * w : l->sink_w;
 }
 
-static void describe_axis(const struct heatmap *h, const struct heatmap_layout *l, char *out, size_t n_out)
+static __attribute__((format(printf, 3, 4))) void append(char *text, size_t n_bytes, const char *format, ...)
+{
+	size_t n = strlen(text);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text + n, n_bytes - n, format, args);
+	va_end(args);
+}
+
+static bool has_bars(const struct heatmap *h)
+{
+	for (int i = 0; i < h->n_panel; i++)
+		if (h->panel[i].best)
+			return true;
+	return false;
+}
+
+/* No line ends behind a number or an abbreviation: U+00A0 holds them. */
+static void describe_axis(const struct heatmap *h, const struct heatmap_layout *l, char *out, size_t n)
 {
 	const struct selection *select = &evaluation_protocol(h->ev)->select;
-	size_t n = (size_t)(l->token_labels ? snprintf(out, n_out, "tokens %d to %d", h->first, h->last - 1) : snprintf(out, n_out, "token position"));
-	bool bars = false;
-	for (int i = 0; i < h->n_panel; i++)
-		bars |= h->panel[i].best != NULL;
+	const char *rule = heatmap_cell_is_mean(h->spec->scale) ? "mean" : "largest";
+	out[0] = '\0';
+	if (l->token_labels)
+		append(out, n, "tokens %d to %d", h->first, h->last - 1);
+	else
+		append(out, n, "token position");
 	if (l->per_cell > 1)
-		n += (size_t)snprintf(out + n, n_out - n, " (a cell: the %s of up to %d tokens)",
-			heatmap_cell_is_mean(h->spec->scale) ? "mean" : "largest", l->per_cell);
+		append(out, n, " (a cell: the %s of up to %d tokens)", rule, l->per_cell);
 	if (h->spec->rows == FIGURE_ONE)
-		n += (size_t)snprintf(out + n, n_out - n, ", layer %d, query head %d", h->spec->layer, h->spec->head);
+		append(out, n, ", layer %d, query head %d", h->spec->layer, h->spec->head);
 	if (h->n_sink && h->n_window)
-		n += (size_t)snprintf(out + n, n_out - n, "; S,\xc2\xa0W: first %d and last %d, always kept", select->sink, select->window);
+		append(out, n, "; S,\xc2\xa0W: first %d and last %d, always kept", select->sink, select->window);
 	else if (h->n_sink)
-		n += (size_t)snprintf(out + n, n_out - n, "; S: first %d, always kept", select->sink);
+		append(out, n, "; S: first %d, always kept", select->sink);
 	else if (h->n_window)
-		n += (size_t)snprintf(out + n, n_out - n, "; W: last %d, always kept", select->window);
+		append(out, n, "; W: last %d, always kept", select->window);
 	if (h->n_prompt_sink)
-		n += (size_t)snprintf(out + n, n_out - n, "; \xe2\x96\xbe\xc2\xa0sink inside the prompt");
+		append(out, n, "; \xe2\x96\xbe\xc2\xa0sink inside the prompt");
 	if (h->spec->rows == FIGURE_ONE)
-		n += (size_t)snprintf(out + n, n_out - n, "; strips below: kept at budget %d", h->spec->budget);
-	if (bars)
-		snprintf(out + n, n_out - n, "; bars: mass kept at budget %d, 0\xc2\xa0to\xc2\xa0""100\xc2\xa0%% of the best possible", h->spec->budget);
+		append(out, n, "; strips below: kept at budget %d", h->spec->budget);
+	if (has_bars(h))
+		append(out, n, "; bars: mass kept at budget %d, 0\xc2\xa0to\xc2\xa0""100\xc2\xa0%% of the best possible", h->spec->budget);
 }
 
 static int lay_out_note(struct heatmap_layout *l, const struct heatmap *h, struct text_engine *t, struct err *e)
 {
 	char text[480];
 	describe_axis(h, l, text, sizeof text);
-	struct text_request r = {.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = l->width - 2 * PLOT_MARGIN};
+	struct text_request r = {
+		.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = l->width - 2 * PLOT_MARGIN};
 	return text_block_make(&l->note, t, &r, e);
 }
 
@@ -173,7 +195,8 @@ static int lay_out_heights(struct heatmap_layout *l, const struct heatmap *h, st
 	                                    : fmin(wanted, (most - fixed) / l->grid_rows);
 	if (l->panel_h < fmin(wanted, 12))
 		return err_set(e, ERR_USE, "figure: %d panels need at least %.2f in of height%s", h->n_panel,
-			(fixed + l->grid_rows * fmin(wanted, 12)) / CANVAS_PT_PER_INCH, h->spec->height_in > 0 ? "" : ", the limit is 9; choose fewer methods");
+			(fixed + l->grid_rows * fmin(wanted, 12)) / CANVAS_PT_PER_INCH,
+			h->spec->height_in > 0 ? "" : ", the limit is 9; choose fewer methods");
 	l->height = fixed + l->grid_rows * l->panel_h;
 	l->step_y = l->panel_h + between;
 	l->note_y = l->height - PLOT_MARGIN - bar_room - note;
@@ -193,8 +216,8 @@ int heatmap_lay_out(struct heatmap *h, struct text_engine *t, struct err *e)
 	double right = out->bar_below ? PLOT_MARGIN + 4 : 7 + PLOT_BAR + plot_colour_bar_room(t, &bar) + PLOT_MARGIN;
 	double room = out->width - out->left - right;
 	if (room < 40)
-		return err_set(e, ERR_USE, "figure: a width of %.2f in leaves no room for cells; %.2f is the least here", h->spec->width_in,
-			(out->width - room + 40) / CANVAS_PT_PER_INCH);
+		return err_set(e, ERR_USE, "figure: a width of %.2f in leaves no room for cells; %.2f is the least here",
+			h->spec->width_in, (out->width - room + 40) / CANVAS_PT_PER_INCH);
 	divide(out, h, room);
 	out->bar_at = out->left + room + 7;
 	divide_tokens(out, h);

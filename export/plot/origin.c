@@ -47,7 +47,8 @@ static void add_command(struct collector *k, const struct figure_spec *spec)
 static void add_protocol(struct collector *k, const struct protocol *p)
 {
 	static const char *const groups[] = {[REDUCE_MEAN] = "mean over the query heads of a KV head",
-		[REDUCE_MAX] = "max over the query heads of a KV head", [REDUCE_SUM] = "sum over the query heads of a KV head",
+		[REDUCE_MAX] = "max over the query heads of a KV head",
+		[REDUCE_SUM] = "sum over the query heads of a KV head",
 		[REDUCE_NONE] = "none, every query head for itself"};
 	add_int(k, "sink", p->select.sink);
 	add_int(k, "window", p->select.window);
@@ -62,9 +63,11 @@ static void add_protocol(struct collector *k, const struct protocol *p)
 
 int origin_collect(struct provenance *out, const struct evaluation *ev, const struct figure_spec *spec, struct err *e)
 {
-	static const char *const kinds[] = {[FIGURE_HEATMAP] = "heatmap", [FIGURE_OVERLAY] = "overlay", [FIGURE_CURVES] = "curves"};
+	static const char *const kinds[] = {
+		[FIGURE_HEATMAP] = "heatmap", [FIGURE_OVERLAY] = "overlay", [FIGURE_CURVES] = "curves"};
 	static const char *const names[] = {"model_name", "module_name"};
-	static const char *const facts[] = {"model_sha256", "module_sha256", "arch", "prompt_mode", "response_source", "precision", "device"};
+	static const char *const facts[] = {
+		"model_sha256", "module_sha256", "arch", "prompt_mode", "response_source", "precision", "device"};
 	const struct capture *c = evaluation_capture(ev);
 	struct collector k = {.out = out, .anonymous = spec->anonymous, .e = e};
 	char prompt[65];

@@ -14,7 +14,8 @@ bool overlay_is_always_kept(const struct overlay *o, int position)
 /* Steps of the share that begin clearly above what blind picking gives, so that most of the text stays unmarked. */
 static void choose_steps(struct overlay *o)
 {
-	static const int percent[][OVERLAY_MAX_STEP] = {{5, 10, 25, 50}, {10, 25, 50, 75}, {25, 50, 75, 90}, {50, 75, 90, 100}};
+	static const int percent[][OVERLAY_MAX_STEP] = {
+		{5, 10, 25, 50}, {10, 25, 50, 75}, {25, 50, 75, 90}, {50, 75, 90, 100}};
 	o->n_step = o->n_pair < OVERLAY_MAX_STEP ? o->n_pair : OVERLAY_MAX_STEP;
 	for (int i = 0; i < o->n_step; i++)
 		o->threshold[i] = i + 1;
@@ -127,7 +128,8 @@ double overlay_difference(const struct overlay *o, int position)
 	return (double)(high - low) / o->n_pair;
 }
 
-/* A tint of the scale's middle colour, light enough for black text on it (contrast 4.5 and more, checked by a test). */
+/* A tint of the scale's middle colour, light enough for black text on it (contrast 4.5 and more, checked by a
+ * test). */
 uint32_t overlay_tint(const struct overlay *o, int step)
 {
 	static const double strength[OVERLAY_MAX_STEP + 1] = {0, 0.2, 0.4, 0.6, 0.8};
@@ -161,8 +163,9 @@ void overlay_note_text(const struct overlay *o, char *out, size_t n_out)
 	char scope[80];
 	const struct selection *s = &evaluation_protocol(o->ev)->select;
 	plot_scope_text(o->ev, o->scope, scope, sizeof scope);
-	snprintf(out, n_out, "%s%s; budget %d = %d first + %d last + %d chosen of %d", o->n_pair == 1 ? "" : "heads that keep the token, of ", scope,
-		o->spec->budget, s->sink, s->window, o->k, o->cand_last - o->cand_first);
+	snprintf(out, n_out, "%s%s; budget %d = %d first + %d last + %d chosen of %d",
+		o->n_pair == 1 ? "" : "heads that keep the token, of ", scope, o->spec->budget, s->sink, s->window, o->k,
+		o->cand_last - o->cand_first);
 }
 
 /* ---- tables ---- */

@@ -1,8 +1,9 @@
 /* Overlay: the prompt's text, a panel a method, retained tokens marked at a budget.
  *
- * In the scope of one KV head a token is kept or evicted; in a layer or in all layers the mark is the share of (layer, KV head) pairs that
- * keep it, in a few steps. Every step has its own shade and its own thickness of underline, so that grey print keeps the difference; text
- * that is not marked is paler. When the text does not fit, the regions where the methods differ most are shown, with ellipses that count.
+ * In the scope of one KV head a token is kept or evicted; in a layer or in all layers the mark is the share of
+ * (layer, KV head) pairs that keep it, in a few steps. Every step has its own shade and its own thickness of
+ * underline, so that grey print keeps the difference; text that is not marked is paler. When the text does not
+ * fit, the regions where the methods differ most are shown, with ellipses that count.
  */
 #ifndef KVGLASS_EXPORT_PLOT_OVERLAY_H
 #define KVGLASS_EXPORT_PLOT_OVERLAY_H

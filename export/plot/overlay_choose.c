@@ -1,7 +1,7 @@
 /* Which lines to show when not all of them fit: whole regions, best first.
  *
- * Lines are taken greedily by worth; a line brings its neighbours along (context), an ellipsis costs a line, and regions that nearly touch
- * grow together. What room is left widens the regions.
+ * Lines are taken greedily by worth; a line brings its neighbours along (context), an ellipsis costs a line,
+ * and regions that nearly touch grow together. What room is left widens the regions.
  */
 #include <stdlib.h>
 #include <string.h>

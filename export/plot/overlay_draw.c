@@ -34,7 +34,9 @@ static void mark_token(const struct drawing *d, int panel, int i, struct text_ra
 	else if (overlay_is_always_kept(d->o, position))
 		canvas_line(d->c, r.first, base + FALL, r.last, base + FALL, &always_line);
 	else if (overlay_is_missed(d->o, panel, position))
-		canvas_frame(d->c, (struct rect){r.first + INSET, base - RISE, fmax(r.last - r.first - 2 * INSET, INSET), RISE + FALL}, &missed_line);
+		canvas_frame(d->c,
+			(struct rect){r.first + INSET, base - RISE, fmax(r.last - r.first - 2 * INSET, INSET), RISE + FALL},
+			&missed_line);
 }
 
 /* First token that reaches past the line's start. */
@@ -82,7 +84,8 @@ static void draw_ellipsis(const struct drawing *d, int n_token, double x, double
 	static const struct text_style style = {.size = OVERLAY_TYPE, .italic = true, .rgb = OVERLAY_PALE};
 	char text[64];
 	snprintf(text, sizeof text, "\xe2\x8b\xaf %d token%s left out \xe2\x8b\xaf", n_token, n_token == 1 ? "" : "s");
-	canvas_text(d->c, d->t, &style, (struct point){x + d->o->layout.panel_w / 2, base}, ALIGN_CENTRE, TURN_NONE, text);
+	canvas_text(
+		d->c, d->t, &style, (struct point){x + d->o->layout.panel_w / 2, base}, ALIGN_CENTRE, TURN_NONE, text);
 }
 
 static void draw_line(const struct drawing *d, int panel, int line, double left, double base)
@@ -113,14 +116,16 @@ static void draw_panel(const struct drawing *d, int i)
 {
 	const struct overlay_layout *l = &d->o->layout;
 	static const struct stroke frame = {.width = 0.5, .rgb = 0x999999};
-	struct rect r = {l->left + i % l->columns * l->step_x, l->top + i / l->columns * l->step_y, l->panel_w, l->panel_h};
+	struct rect r = {
+		l->left + i % l->columns * l->step_x, l->top + i / l->columns * l->step_y, l->panel_w, l->panel_h};
 	bool turned = l->left > PLOT_MARGIN;
 	plot_begin_panel(d->c, i);
 	draw_text(d, i, r);
 	canvas_frame(d->c, r, &frame);
 	struct point under = {r.x + r.w / 2, r.y + r.h + 2 + PLOT_LINE_ROOM * TEXT_ASCENT};
 	struct point beside = {PLOT_MARGIN + PLOT_LINE_ROOM * TEXT_ASCENT, r.y + r.h / 2};
-	plot_panel_name(d->c, d->t, i, d->o->panel[i].label, turned ? beside : under, ALIGN_CENTRE, turned ? TURN_LEFT : TURN_NONE);
+	plot_panel_name(d->c, d->t, i, d->o->panel[i].label, turned ? beside : under, ALIGN_CENTRE,
+		turned ? TURN_LEFT : TURN_NONE);
 	canvas_end(d->c);
 }
 

@@ -57,8 +57,12 @@ static int shape(struct overlay *o, int panel, struct text_engine *t, struct err
 	struct text_span *span = ink ? malloc(sizeof *span * ((size_t)n_run + 1)) : NULL;
 	int rc = span ? 0 : (int)err_set(e, ERR_MEMORY, "figure: out of memory for %zu bytes of text", o->pieces.n_bytes);
 	if (!rc) {
-		struct text_request r = {.utf8 = o->pieces.utf8, .n_bytes = o->pieces.n_bytes, .style = {.size = OVERLAY_TYPE, .rgb = TEXT_BLACK},
-			.span = span, .n_span = runs(ink, o->pieces.n_bytes, span), .wrap = o->layout.panel_w - 2 * OVERLAY_PAD};
+		struct text_request r = {.utf8 = o->pieces.utf8,
+			.n_bytes = o->pieces.n_bytes,
+			.style = {.size = OVERLAY_TYPE, .rgb = TEXT_BLACK},
+			.span = span,
+			.n_span = runs(ink, o->pieces.n_bytes, span),
+			.wrap = o->layout.panel_w - 2 * OVERLAY_PAD};
 		rc = text_block_make(&o->panel[panel].block, t, &r, e);
 	}
 	free(ink);
@@ -163,7 +167,8 @@ static int lay_out_heights(struct overlay *o, struct text_engine *t, struct err 
 	double fixed = 2 * PLOT_MARGIN + (l->grid_rows - 1) * between + name + foot + l->grid_rows * 2 * OVERLAY_PAD;
 	double whole = fixed + l->grid_rows * n_line * OVERLAY_PITCH;
 	double height = o->spec->height_in > 0 ? o->spec->height_in * CANVAS_PT_PER_INCH
-		: whole <= PLOT_MAX_HEIGHT ? whole : fmin(fmax(EXCERPT, fixed + l->grid_rows * 10 * OVERLAY_PITCH), PLOT_MAX_HEIGHT);
+		: whole <= PLOT_MAX_HEIGHT ? whole
+		: fmin(fmax(EXCERPT, fixed + l->grid_rows * 10 * OVERLAY_PITCH), PLOT_MAX_HEIGHT);
 	int most = (int)floor((height - fixed) / l->grid_rows / OVERLAY_PITCH + 1e-6);
 	if (most < 3 && most < n_line)
 		return err_set(e, ERR_USE, "figure: %d panels of text need at least %.2f in of height", o->n_panel,
@@ -183,11 +188,12 @@ int overlay_lay_out(struct overlay *o, struct text_engine *t, struct err *e)
 	*l = (struct overlay_layout){.width = o->spec->width_in * CANVAS_PT_PER_INCH};
 	divide(o);
 	if (l->panel_w < 60)
-		return err_set(e, ERR_USE, "figure: a width of %.2f in leaves no room for text; %.2f is the least here", o->spec->width_in,
-			(l->width - l->panel_w * l->columns + 60 * l->columns) / CANVAS_PT_PER_INCH);
+		return err_set(e, ERR_USE, "figure: a width of %.2f in leaves no room for text; %.2f is the least here",
+			o->spec->width_in, (l->width - l->panel_w * l->columns + 60 * l->columns) / CANVAS_PT_PER_INCH);
 	char text[300];
 	overlay_note_text(o, text, sizeof text);
-	struct text_request r = {.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = l->width - 2 * PLOT_MARGIN};
+	struct text_request r = {
+		.utf8 = text, .n_bytes = strlen(text), .style = plot_label, .wrap = l->width - 2 * PLOT_MARGIN};
 	int rc = text_block_make(&l->note, t, &r, e);
 	for (int i = 0; !rc && i < o->n_panel; i++)
 		rc = shape(o, i, t, e);
@@ -203,7 +209,9 @@ int overlay_legend(const struct overlay *o, struct text_engine *t, struct overla
 	double x = 0, room = l->width - l->left - PLOT_MARGIN;
 	int row = 0, n = 0;
 	for (int kind = 1; kind <= o->n_step + 2; kind++) {
-		struct overlay_entry entry = {.kind = kind <= o->n_step ? ENTRY_STEP : kind == o->n_step + 1 ? ENTRY_ALWAYS : ENTRY_MISSED, .step = kind};
+		struct overlay_entry entry = {.kind = ENTRY_STEP, .step = kind};
+		if (kind > o->n_step)
+			entry.kind = kind == o->n_step + 1 ? ENTRY_ALWAYS : ENTRY_MISSED;
 		if (entry.kind == ENTRY_MISSED && (o->n_pair > 1 || o->n_panel < 2))
 			continue;
 		if (entry.kind == ENTRY_ALWAYS && o->first >= o->cand_first && o->last <= o->cand_last)
@@ -211,7 +219,8 @@ int overlay_legend(const struct overlay *o, struct text_engine *t, struct overla
 		if (entry.kind == ENTRY_STEP)
 			overlay_step_text(o, kind, entry.text, sizeof entry.text);
 		else
-			snprintf(entry.text, sizeof entry.text, "%s", entry.kind == ENTRY_ALWAYS ? "always kept" : "kept by truth only");
+			snprintf(entry.text, sizeof entry.text, "%s",
+				entry.kind == ENTRY_ALWAYS ? "always kept" : "kept by truth only");
 		double w = OVERLAY_SWATCH + 3 + text_width(t, &plot_label, entry.text);
 		if (x > 0 && x + w > room) {
 			x = 0;

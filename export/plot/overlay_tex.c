@@ -1,7 +1,9 @@
-/* Overlay as LaTeX source that people can edit: \colorbox{kv2}{\strut token} for marked tokens, plain text for the rest.
+/* Overlay as LaTeX source that people can edit: \colorbox{kv2}{\strut token} for marked tokens, plain text for
+ * the rest.
  *
- * The file compiles by itself with pdfLaTeX, XeLaTeX and LuaLaTeX and can be \input into a paper (which loads xcolor); characters that
- * pdfLaTeX has no font for, and bytes that are no character, stand in \kvchar and \kvbyte, whose meaning can be changed in one place.
+ * The file compiles by itself with pdfLaTeX, XeLaTeX and LuaLaTeX and can be \input into a paper (which loads
+ * xcolor); characters that pdfLaTeX has no font for, and bytes that are no character, stand in \kvchar and
+ * \kvbyte, whose meaning can be changed in one place.
  */
 #include <string.h>
 
@@ -15,9 +17,23 @@ static void put_code(FILE *f, const char *from, size_t step, uint32_t code)
 		char c;
 		const char *tex;
 	} special[] = {
-		{'\\', "\\textbackslash{}"}, {'{', "\\{"}, {'}', "\\}"}, {'$', "\\$"}, {'&', "\\&"}, {'#', "\\#"}, {'%', "\\%"}, {'_', "\\_"},
-		{'^', "\\textasciicircum{}"}, {'~', "\\textasciitilde{}"}, {'<', "\\textless{}"}, {'>', "\\textgreater{}"}, {'|', "\\textbar{}"},
-		{'"', "\\textquotedbl{}"}, {'\'', "\\textquotesingle{}"}, {'`', "\\textasciigrave{}"}, {'-', "{-}"},
+		{'\\', "\\textbackslash{}"},
+		{'{', "\\{"},
+		{'}', "\\}"},
+		{'$', "\\$"},
+		{'&', "\\&"},
+		{'#', "\\#"},
+		{'%', "\\%"},
+		{'_', "\\_"},
+		{'^', "\\textasciicircum{}"},
+		{'~', "\\textasciitilde{}"},
+		{'<', "\\textless{}"},
+		{'>', "\\textgreater{}"},
+		{'|', "\\textbar{}"},
+		{'"', "\\textquotedbl{}"},
+		{'\'', "\\textquotesingle{}"},
+		{'`', "\\textasciigrave{}"},
+		{'-', "{-}"},
 	};
 	for (size_t i = 0; code < 0x80 && i < sizeof special / sizeof *special; i++)
 		if (special[i].c == (char)code) {
@@ -112,22 +128,26 @@ static void put_preamble(const struct overlay *o, FILE *f)
 {
 	char note[300];
 	overlay_note_text(o, note, sizeof note);
-	fputs("% Compiles by itself, or: \\usepackage{xcolor} and \\input this file.\n"
-	      "\\makeatletter\n"
-	      "\\ifx\\documentclass\\@twoclasseserror\\def\\kvend{}\\else\\ifx\\documentclass\\@notprerr\\def\\kvend{}\\else\n"
-	      "\\documentclass{article}\n"
-	      "\\ifdefined\\pdfoutput\\usepackage[T1]{fontenc}\\usepackage[utf8]{inputenc}\\usepackage{textcomp}"
-	      "\\IfFileExists{lmodern.sty}{\\usepackage{lmodern}}{}\\else\\usepackage{fontspec}\\fi\n"
-	      "\\usepackage{xcolor}\n\\begin{document}\n\\def\\kvend{\\end{document}}\n\\fi\\fi\n\\makeatother\n", f);
+	fputs(
+		"% Compiles by itself, or: \\usepackage{xcolor} and \\input this file.\n"
+		"\\makeatletter\n"
+		"\\ifx\\documentclass\\@twoclasseserror\\def\\kvend{}\\else\\ifx\\documentclass\\@notprerr\\def\\kvend{}\\else\n"
+		"\\documentclass{article}\n"
+		"\\ifdefined\\pdfoutput\\usepackage[T1]{fontenc}\\usepackage[utf8]{inputenc}\\usepackage{textcomp}"
+		"\\IfFileExists{lmodern.sty}{\\usepackage{lmodern}}{}\\else\\usepackage{fontspec}\\fi\n"
+		"\\usepackage{xcolor}\n\\begin{document}\n\\def\\kvend{\\end{document}}\n\\fi\\fi\n\\makeatother\n",
+		f);
 	for (int i = 1; i <= o->n_step; i++) {
 		char text[40];
 		overlay_step_text(o, i, text, sizeof text);
 		fprintf(f, "\\definecolor{kv%d}{HTML}{%06X} %% %s\n", i, overlay_tint(o, i), text);
 	}
-	fputs("\\providecommand\\kvbyte[1]{{\\setlength\\fboxsep{0.6pt}\\fbox{\\tiny\\ttfamily #1}}} % a byte that is no character\n"
-	      "\\providecommand\\kvchar[2]{\\ifdefined\\pdfoutput\\ifnum\"#1<\"180 #2\\else\\kvbyte{#1}\\fi\\else#2\\fi}"
-	      " % code, character\n"
-	      "\\providecommand\\kvbreak{\\hfil\\break}\n\\providecommand\\kvreturn{$\\hookleftarrow$}\n", f);
+	fputs(
+		"\\providecommand\\kvbyte[1]{{\\setlength\\fboxsep{0.6pt}\\fbox{\\tiny\\ttfamily #1}}} % a byte that is no character\n"
+		"\\providecommand\\kvchar[2]{\\ifdefined\\pdfoutput\\ifnum\"#1<\"180 #2\\else\\kvbyte{#1}\\fi\\else#2\\fi}"
+		" % code, character\n"
+		"\\providecommand\\kvbreak{\\hfil\\break}\n\\providecommand\\kvreturn{$\\hookleftarrow$}\n",
+		f);
 	fprintf(f, "%% %s\n", note);
 }
 
@@ -164,7 +184,8 @@ void overlay_tex(const void *plot, FILE *f)
 	put_preamble(o, f);
 	for (int p = 0; p < o->n_panel; p++) {
 		struct writer w = {.o = o, .panel = p, .f = f, .at = (size_t)c->offset[o->first]};
-		fprintf(f, "\n\\begingroup\\setlength\\fboxsep{0pt}\\setlength\\parindent{0pt}\\raggedright\\footnotesize\n\\textbf{(%c)} ",
+		fprintf(f,
+			"\n\\begingroup\\setlength\\fboxsep{0pt}\\setlength\\parindent{0pt}\\raggedright\\footnotesize\n\\textbf{(%c)} ",
 			'a' + p % 26);
 		put_escaped(f, o->panel[p].label);
 		fputs("\\par\\smallskip\n", f);

@@ -42,7 +42,8 @@ static int find_method(const struct evaluation *ev, const char *name, int *m, st
 	return err_set(e, ERR_USE, "figure: no method \"%s\" in this capture", name);
 }
 
-int plot_methods(const struct evaluation *ev, const struct figure_spec *spec, int method[PLOT_MAX_PANEL], int *n, struct err *e)
+int plot_methods(const struct evaluation *ev, const struct figure_spec *spec, int method[PLOT_MAX_PANEL], int *n,
+	struct err *e)
 {
 	static const char *const usual[] = {"oracle", "snapkv", "lookahead"};
 	*n = 0;
@@ -58,7 +59,8 @@ int plot_methods(const struct evaluation *ev, const struct figure_spec *spec, in
 		if (evaluation_find(ev, usual[i]) >= 0)
 			method[(*n)++] = evaluation_find(ev, usual[i]);
 	if (*n == 0)
-		return err_set(e, ERR_USE, "figure: the capture has neither truth nor snapkv nor lookahead; name its methods");
+		return err_set(e, ERR_USE,
+			"figure: the capture has neither truth nor snapkv nor lookahead; name its methods");
 	return 0;
 }
 
@@ -97,7 +99,8 @@ int plot_allocate(int **k, const struct evaluation *ev, int m, int budget, struc
 static void count_votes(const struct evaluation *ev, int m, struct scope s, const int *k, int *out)
 {
 	const struct capture *c = evaluation_capture(ev);
-	int first, n_cand = evaluation_n_candidate(ev, &first), n_unit = evaluation_n_unit(ev), pairs = plot_scope_pairs(ev, s);
+	int first, n_cand = evaluation_n_candidate(ev, &first), n_unit = evaluation_n_unit(ev),
+			   pairs = plot_scope_pairs(ev, s);
 	int layer = s.layer < 0 ? 0 : s.layer, end = s.layer < 0 ? c->n_layer : s.layer + 1;
 	for (int j = 0; j < c->n_prompt; j++)
 		out[j] = j >= first && j < first + n_cand ? 0 : pairs;
@@ -148,7 +151,8 @@ int plot_range(const struct evaluation *ev, const struct figure_spec *spec, int 
 	*first = spec->first;
 	*last = spec->first == 0 && spec->last == 0 ? n : spec->last;
 	if (*first < 0 || *last > n || *first >= *last)
-		return err_set(e, ERR_USE, "figure: range %d:%d is empty or leaves the prompt's %d tokens", spec->first, spec->last, n);
+		return err_set(e, ERR_USE, "figure: range %d:%d is empty or leaves the prompt's %d tokens", spec->first,
+			spec->last, n);
 	return 0;
 }
 
@@ -162,14 +166,16 @@ double plot_panel_name_width(struct text_engine *t, const char *label)
 	return text_width(t, &plot_letter, "(m) ") + text_width(t, &plot_label, label);
 }
 
-void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char *label, struct point at, enum align align, enum turn turn)
+void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char *label, struct point at,
+	enum align align, enum turn turn)
 {
 	char letter[16];
 	panel_letter(i, letter);
 	double letter_w = text_width(t, &plot_letter, letter), w = letter_w + text_width(t, &plot_label, label);
 	double back = align == ALIGN_CENTRE ? w / 2 : align == ALIGN_RIGHT ? w : 0;
 	struct point start = turn == TURN_NONE ? (struct point){at.x - back, at.y} : (struct point){at.x, at.y + back};
-	struct point next = turn == TURN_NONE ? (struct point){start.x + letter_w, at.y} : (struct point){at.x, start.y - letter_w};
+	struct point next = turn == TURN_NONE ? (struct point){start.x + letter_w, at.y}
+										  : (struct point){at.x, start.y - letter_w};
 	canvas_text(c, t, &plot_letter, start, ALIGN_LEFT, turn, letter);
 	canvas_text(c, t, &plot_label, next, ALIGN_LEFT, turn, label);
 }
@@ -201,8 +207,11 @@ int plot_tick_step(int range, int max_ticks)
 
 static const char *const scale_names[] = {
 	[RAMP_LIFT] = "lift", [RAMP_PERCENTILE] = "percentile", [RAMP_RAW] = "raw", [RAMP_DIFFERENCE] = "difference"};
-static const char *const colour_names[] = {[RAMP_VIRIDIS] = "viridis", [RAMP_CIVIDIS] = "cividis", [RAMP_MAGMA] = "magma",
-	[RAMP_GREY] = "grey", [RAMP_DIVERGING] = "diverging"};
+static const char *const colour_names[] = {[RAMP_VIRIDIS] = "viridis",
+	[RAMP_CIVIDIS] = "cividis",
+	[RAMP_MAGMA] = "magma",
+	[RAMP_GREY] = "grey",
+	[RAMP_DIVERGING] = "diverging"};
 
 const char *plot_scale_name(enum ramp_scale scale)
 {

@@ -1,4 +1,5 @@
-/* What every kind of figure shares: sizes of type and line, the choice of methods, scope and range, axes and colour bars. */
+/* What every kind of figure shares: sizes of type and line, the choice of methods, scope and range, axes and
+ * colour bars. */
 #ifndef KVGLASS_EXPORT_PLOT_PLOT_H
 #define KVGLASS_EXPORT_PLOT_PLOT_H
 
@@ -27,8 +28,9 @@
 #define PLOT_WIDE (4.8 * CANVAS_PT_PER_INCH)     /* panels stand side by side from here on */
 #define PLOT_BAR 8.0                             /* thickness of a colour bar */
 
-/* One kind of figure. A plot is its data, made from an evaluation, and then also where everything stands; data alone can be written as
- * tables, a plot that is laid out can be drawn. The evaluation and the spec must outlive it. */
+/* One kind of figure. A plot is its data, made from an evaluation, and then also where everything stands; data
+ * alone can be written as tables, a plot that is laid out can be drawn. The evaluation and the spec must
+ * outlive it. */
 struct plot_ops {
 	const char *name; /* "heatmap" */
 	size_t bytes;     /* of a plot, which starts as zeros */
@@ -45,23 +47,26 @@ extern const struct plot_ops plot_heatmap, plot_overlay, plot_curves;
 extern const struct text_style plot_label, plot_letter, plot_tick;
 extern const struct stroke plot_frame;
 
-/* Chosen methods as indices of the evaluation: the spec's, or truth, SnapKV and LookaheadKV as available. "truth" is the oracle. */
-int plot_methods(const struct evaluation *ev, const struct figure_spec *spec, int method[PLOT_MAX_PANEL], int *n, struct err *e);
+/* Chosen methods as indices of the evaluation: the spec's, or truth, SnapKV and LookaheadKV as available.
+ * "truth" is the oracle. */
+int plot_methods(const struct evaluation *ev, const struct figure_spec *spec, int method[PLOT_MAX_PANEL], int *n,
+	struct err *e);
 /* A method's name on paper: truth for the oracle. */
 const char *plot_method_name(const struct evaluation *ev, int m);
 const char *plot_method_label(const struct evaluation *ev, int m);
 
 /* Checks layer and head against the capture and turns them into a scope (KV head of the query head). */
 int plot_scope(const struct evaluation *ev, const struct figure_spec *spec, struct scope *out, struct err *e);
-/* The unit of the evaluation that a query head belongs to: its KV head, or itself where the protocol does not reduce groups. */
+/* The unit of the evaluation that a query head belongs to: its KV head, or itself where the protocol does not
+ * reduce groups. */
 int plot_unit(const struct evaluation *ev, int head);
 /* "all 30 x 3 KV heads", "layer 12, 3 KV heads", "layer 12, KV head 1". */
 void plot_scope_text(const struct evaluation *ev, struct scope s, char *out, size_t n_out);
 
 /* How many candidates method m keeps in each unit at a budget: *k (n_layer, n_unit) is owned by the caller. */
 int plot_allocate(int **k, const struct evaluation *ev, int m, int budget, struct err *e);
-/* How many (layer, unit) pairs of the scope keep each position at a budget: *votes (n_prompt) is owned by the caller. Sinks and window
- * are kept by all. */
+/* How many (layer, unit) pairs of the scope keep each position at a budget: *votes (n_prompt) is owned by the
+ * caller. Sinks and window are kept by all. */
 struct plot_question {
 	int method;
 	struct scope scope;
@@ -73,8 +78,10 @@ int plot_scope_pairs(const struct evaluation *ev, struct scope s); /* (layer, KV
 /* The spec's range, all of the prompt by default; ERR_USE for one that is empty or leaves the prompt. */
 int plot_range(const struct evaluation *ev, const struct figure_spec *spec, int *first, int *last, struct err *e);
 
-/* "(a) truth" with the letter in bold, which names panel i in its axis label. Turned text is centred at its own middle. */
-void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char *label, struct point at, enum align align, enum turn turn);
+/* "(a) truth" with the letter in bold, which names panel i in its axis label. Turned text is centred at its own
+ * middle. */
+void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char *label, struct point at,
+	enum align align, enum turn turn);
 double plot_panel_name_width(struct text_engine *t, const char *label);
 void plot_begin_panel(struct canvas *c, int i); /* a group of its own */
 /* The lines of a wrapped note, each centred at `middle` as far as `left` and `right` allow; y is its top. */
@@ -92,7 +99,8 @@ struct colour_bar {
 	bool upright;
 };
 void plot_colour_bar(struct canvas *c, struct text_engine *t, const struct colour_bar *bar);
-double plot_colour_bar_room(struct text_engine *t, const struct colour_bar *bar); /* points its ticks and label need beside it */
+double plot_colour_bar_room(struct text_engine *t,
+	const struct colour_bar *bar); /* points its ticks and label need beside it */
 const char *plot_scale_name(enum ramp_scale scale);   /* "lift", as on the command line */
 const char *plot_colour_name(enum ramp_colour colour);
 enum ramp_colour plot_colour(const struct figure_spec *spec); /* diverging for differences, and only for them */

@@ -31,7 +31,8 @@ TEST(curves, numbers_are_those_of_the_evaluation)
 			struct agreement a = evaluation_agreement(ev, l->method, (struct scope){1, -1}, c.k[p]);
 			CHECK_NEAR(l->mass[p], a.mass, TOL_EXACT);
 			CHECK_NEAR(l->overlap[p], a.overlap, TOL_EXACT);
-			/* The oracle is the upper line. The ceiling is judged against half of truth, which has an oracle of its own. */
+			/* The oracle is the upper line. The ceiling is judged against half of truth, which has an oracle of
+			 * its own. */
 			CHECK(l->mass[p] <= c.line[0].mass[p] + 1e-6 || !strcmp(l->name, "ceiling"));
 			CHECK(p + 1 < c.n_point || fabs(l->mass[p] - 1) < 1e-5);
 		}
@@ -49,7 +50,8 @@ TEST(curves, every_method_and_control_has_a_line)
 	struct err e = {0};
 	spec.kind = FIGURE_CURVES;
 	CHECK_INT(curves_make(&c, ev, &spec, &e), 0);
-	static const char *const wanted[] = {"truth", "snapkv", "lookahead", "untrained", "random", "recency", "keynorm", "h2o", "tova", "ceiling", "chance"};
+	static const char *const wanted[] = {"truth", "snapkv", "lookahead", "untrained", "random", "recency", "keynorm",
+		"h2o", "tova", "ceiling", "chance"};
 	for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++) {
 		int found = 0;
 		for (int i = 0; i < c.n_line; i++)

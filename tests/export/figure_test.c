@@ -1,4 +1,5 @@
-/* figure_write() and figure_provenance() as a whole: every kind in every format, same bytes, bad input, nothing half-written. */
+/* figure_write() and figure_provenance() as a whole: every kind in every format, same bytes, bad input, nothing
+ * half-written. */
 #include "export/figure.h"
 
 #include <dirent.h>
@@ -40,7 +41,8 @@ TEST(figure, same_input_same_bytes_in_every_format)
 			CHECK_INT(figure_write(ev, &spec, path_of("a", kind, endings[i]), &e), 0);
 			spec.command = "kvglass export x.kvg -o another";
 			CHECK_INT(figure_write(ev, &spec, path_of("b", kind, endings[i]), &e), 0);
-			uint8_t *a = read_bytes(path_of("a", kind, endings[i]), &n_a), *b = read_bytes(path_of("b", kind, endings[i]), &n_b);
+			uint8_t *a = read_bytes(path_of("a", kind, endings[i]), &n_a),
+					*b = read_bytes(path_of("b", kind, endings[i]), &n_b);
 			CHECK(n_a > 100 && n_a == n_b && !memcmp(a, b, n_a));
 			if (i == 2)
 				CHECK(xml_is_well_formed((const char *)a, n_a, NULL));
@@ -103,8 +105,9 @@ TEST(figure, nothing_is_cut_off_at_any_width)
 				right += picture_pixel(&p, p.w - 1, y) != 0xffffff;
 			}
 			if (top + bottom + left + right)
-				test_fail(__FILE__, __LINE__, "variant %d, %g in: pixels at the edge: %d top, %d bottom, %d left, %d right", variant, widths[w], top,
-					bottom, left, right);
+				test_fail(__FILE__, __LINE__,
+					"variant %d, %g in: pixels at the edge: %d top, %d bottom, %d left, %d right", variant, widths[w],
+					top, bottom, left, right);
 			picture_free(&p);
 		}
 	evaluation_close(ev);
@@ -129,7 +132,8 @@ TEST(figure, tells_how_it_was_made_in_every_format)
 	}
 	size_t n;
 	uint8_t *png = read_bytes(path_of("p", 0, "png"), &n);
-	static const char *const keys[] = {"model_sha256", "prompt_sha256", "gqa", "budget", "seed", "sink", "window", "pool", "protocol", "n_prompt"};
+	static const char *const keys[] = {
+		"model_sha256", "prompt_sha256", "gqa", "budget", "seed", "sink", "window", "pool", "protocol", "n_prompt"};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		char key[80];
 		int len = snprintf(key, sizeof key, "tEXtkvglass.%s", keys[i]);
@@ -150,7 +154,8 @@ TEST(figure, anonymous_leaves_paths_out)
 		size_t n;
 		spec.kind = FIGURE_OVERLAY;
 		spec.anonymous = true;
-		spec.command = "/home/zelda/bin/kvglass export /home/zelda/secret/x.kvg --figure overlay -o /home/zelda/fig.png";
+		spec.command =
+			"/home/zelda/bin/kvglass export /home/zelda/secret/x.kvg --figure overlay -o /home/zelda/fig.png";
 		const char *path = path_of("anonymous", 1, endings[i]);
 		CHECK_INT(figure_write(ev, &spec, path, &e), 0);
 		uint8_t *bytes = read_bytes(path, &n);
@@ -197,7 +202,8 @@ TEST(figure, json_holds_the_numbers_drawn)
 	root = json_load_file(test_scratch("c.json"), 0, NULL);
 	json_t *curve = json_array_get(json_object_get(root, "curves"), 1);
 	int k = (int)json_integer_value(json_array_get(json_object_get(root, "k"), 40));
-	struct agreement a = evaluation_agreement(ev, evaluation_find(ev, json_string_value(json_object_get(curve, "method"))), (struct scope){-1, -1}, k);
+	struct agreement a = evaluation_agreement(
+		ev, evaluation_find(ev, json_string_value(json_object_get(curve, "method"))), (struct scope){-1, -1}, k);
 	CHECK_NEAR(json_number_value(json_array_get(json_object_get(curve, "mass"), 40)), a.mass, 1e-8);
 	json_decref(root);
 	evaluation_close(ev);
@@ -218,7 +224,8 @@ TEST(figure, csv_holds_the_numbers_drawn)
 		size_t n_bytes;
 		const char *piece = capture_piece(evaluation_capture(ev), j, &n_bytes);
 		int votes = evaluation_votes(ev, evaluation_find(ev, "lookahead"), (struct scope){-1, -1}, k, j);
-		snprintf(line, sizeof line, "\nlookahead,%d,\"%.*s\",%d,8,%.9g,0\n", j, (int)n_bytes, piece, votes, votes / 8.0);
+		snprintf(
+			line, sizeof line, "\nlookahead,%d,\"%.*s\",%d,8,%.9g,0\n", j, (int)n_bytes, piece, votes, votes / 8.0);
 		missing += !strstr(csv, line);
 	}
 	CHECK_INT(missing, 0);
@@ -238,7 +245,8 @@ static struct figure_spec with(int kind, int rows, int layer, int head)
 	return s;
 }
 
-static void check_refused(const struct evaluation *ev, const struct figure_spec *spec, const char *file, int code, const char *text)
+static void check_refused(const struct evaluation *ev, const struct figure_spec *spec, const char *file, int code,
+	const char *text)
 {
 	struct err e = {0};
 	const char *path = test_scratch(file);
@@ -391,8 +399,8 @@ TEST(figure, pdf_text_and_fonts_as_poppler_sees_them)
 	char line[10000];
 	size_t n;
 	CHECK_INT(figure_write(ev, &s, test_scratch("t.pdf"), &e), 0);
-	snprintf(line, sizeof line, "pdftotext '%s' '%s' && pdffonts '%s' >'%s'", test_scratch("t.pdf"), test_scratch("t.txt"), test_scratch("t.pdf"),
-		test_scratch("fonts.txt"));
+	snprintf(line, sizeof line, "pdftotext '%s' '%s' && pdffonts '%s' >'%s'", test_scratch("t.pdf"),
+		test_scratch("t.txt"), test_scratch("t.pdf"), test_scratch("fonts.txt"));
 	CHECK_INT(system(line), 0);
 	char *text = (char *)read_bytes(test_scratch("t.txt"), &n);
 	CHECK(text && strstr(text, "harbour") && strstr(text, "LookaheadKV") && strstr(text, "caf\xc3\xa9"));

@@ -87,7 +87,9 @@ TEST(heatmap, heads_of_a_layer_one_head_and_other_colours)
 	CHECK_INT(evaluation_lift(d.ev, evaluation_find(d.ev, "lookahead"), 2, 5, lift, NULL), 0);
 	for (int j = 10; j < 60; j++) {
 		CHECK_INT(pixel_of(&d, 2, 0, j), ramp_rgb(RAMP_CIVIDIS, ramp_level(RAMP_LIFT, lift[j], 0)));
-		bool kept = evaluation_votes(d.ev, evaluation_find(d.ev, "lookahead"), (struct scope){2, 1}, evaluation_k(d.ev, 128, NULL), j) > 0;
+		bool kept = evaluation_votes(d.ev, evaluation_find(d.ev, "lookahead"), (struct scope){2, 1},
+						evaluation_k(d.ev, 128, NULL), j)
+			> 0;
 		CHECK_INT(d.h.panel[2].kept[j], kept);
 	}
 	release(&d);
@@ -164,7 +166,8 @@ TEST(heatmap, sinks_and_window_are_masked_not_coloured)
 	for (int end = 0; end < 2; end++)
 		for (int x = 2; x < (int)(l->sink_w * scale) - 4; x++) {
 			uint32_t c = picture_pixel(&d.p, (int)(ends[end] * scale) + x, y);
-			CHECK((c >> 16) - (c >> 8 & 255) + 2 < 5 && (c >> 8 & 255) - (c & 255) + 2 < 5 && (c & 255) > 0x80); /* light grey, hatched */
+			CHECK((c >> 16) - (c >> 8 & 255) + 2 < 5 && (c >> 8 & 255) - (c & 255) + 2 < 5
+				&& (c & 255) > 0x80); /* light grey, hatched */
 		}
 	for (int i = 0; i < 4; i++)
 		CHECK(isnan(d.h.panel[0].value[i]) && isnan(d.h.panel[0].value[99 - i]));
@@ -178,11 +181,13 @@ TEST(heatmap, agreement_beside_the_rows)
 	CHECK(!d.h.panel[0].best);
 	int k = evaluation_k(d.ev, 128, NULL);
 	for (int layer = 0; layer < 4; layer++) {
-		struct agreement a = evaluation_agreement(d.ev, evaluation_find(d.ev, "snapkv"), (struct scope){layer, -1}, k);
+		struct agreement a = evaluation_agreement(
+			d.ev, evaluation_find(d.ev, "snapkv"), (struct scope){layer, -1}, k);
 		CHECK_NEAR(d.h.panel[1].best[layer], a.mass_ratio, TOL_EXACT);
 		/* The bar of that length is there: grey inside, white behind its end. */
 		const struct heatmap_layout *l = &d.h.layout;
-		double x = l->panel_x[1] + l->panel_w + HEATMAP_BEST_GAP, y = l->top + l->panel_h * (layer + 0.4) / 4, scale = 300 / 72.0;
+		double x = l->panel_x[1] + l->panel_w + HEATMAP_BEST_GAP, y = l->top + l->panel_h * (layer + 0.4) / 4,
+			   scale = 300 / 72.0;
 		double end = x + HEATMAP_BEST * a.mass_ratio;
 		CHECK_INT(picture_pixel(&d.p, (int)((end - 0.6) * scale), (int)(y * scale)), 0x7d7d7d);
 		if (a.mass_ratio < 0.9)
@@ -204,7 +209,8 @@ TEST(heatmap, parts_of_the_prompt)
 {
 	static const struct {
 		int first, last, n_sink, n_window;
-	} range[] = {{0, 3, 3, 0}, {2, 6, 2, 0}, {10, 11, 0, 0}, {60, 100, 0, 32}, {67, 69, 0, 1}, {80, 90, 0, 10}, {0, 100, 4, 32}};
+	} range[] = {{0, 3, 3, 0}, {2, 6, 2, 0}, {10, 11, 0, 0}, {60, 100, 0, 32}, {67, 69, 0, 1}, {80, 90, 0, 10},
+		{0, 100, 4, 32}};
 	for (size_t i = 0; i < sizeof range / sizeof *range; i++) {
 		struct drawn d = {.ev = evaluated(100, 40), .spec = figure_spec_default()};
 		d.spec.first = range[i].first;

@@ -28,7 +28,9 @@ TEST(overlay, votes_are_those_of_the_evaluation)
 		CHECK_INT(o.n_pair, s == 0 ? 8 : s == 1 ? 2 : 1);
 		for (int p = 0; p < o.n_panel; p++)
 			for (int j = 0; j < 300; j++)
-				CHECK_INT(o.panel[p].votes[j], overlay_is_always_kept(&o, j) ? o.n_pair : evaluation_votes(ev, o.panel[p].method, scopes[s], k, j));
+				CHECK_INT(o.panel[p].votes[j],
+					overlay_is_always_kept(&o, j) ? o.n_pair
+												  : evaluation_votes(ev, o.panel[p].method, scopes[s], k, j));
 		overlay_free(&o);
 	}
 	evaluation_close(ev);
@@ -123,7 +125,8 @@ static void check_choice(struct rng *r, int n_line, int most)
 	CHECK(n > 0);
 	for (int i = 0; i < n; i++) {
 		CHECK(region[i].first < region[i].last && region[i].last <= n_line);
-		CHECK(region[i].first >= before && (i == 0 || region[i].first - before >= 3)); /* no ellipsis for a line or two */
+		CHECK(region[i].first >= before
+			&& (i == 0 || region[i].first - before >= 3)); /* no ellipsis for a line or two */
 		lines += region[i].last - region[i].first + (region[i].first > before);
 		for (int line = region[i].first; line < region[i].last; line++)
 			shown[line] = 1;
@@ -167,7 +170,8 @@ TEST(overlay, skipped_tokens_are_counted)
 		struct text_line to = text_block_line(o.panel[0].block, o.layout.region[i].last - 1);
 		for (int k = 0; k < o.pieces.n; k++)
 			shown += o.pieces.place[k].first >= from.first && o.pieces.place[k].first <= to.last
-				&& (to.last == o.pieces.n_bytes || o.pieces.place[k].first < text_block_line(o.panel[0].block, o.layout.region[i].last).first);
+				&& (to.last == o.pieces.n_bytes
+					|| o.pieces.place[k].first < text_block_line(o.panel[0].block, o.layout.region[i].last).first);
 	}
 	CHECK_INT(counted + shown, 1500);
 	CHECK(counted > 500);
@@ -192,8 +196,15 @@ static const struct capture *hostile_text(void)
 	}
 	offset[N] = (int)sizeof text - 1;
 	const struct capture_map map = {.name = "snapkv", .kind = MAP_ROWS, .data = row, .n_rows = 1, .n_rows_due = 1};
-	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .head_dim = 1, .n_prompt = N, .offset = offset, .text = text,
-		.n_map = 1, .map = &map};
+	const struct capture parts = {.n_layer = 1,
+		.n_head = 1,
+		.n_kv_head = 1,
+		.head_dim = 1,
+		.n_prompt = N,
+		.offset = offset,
+		.text = text,
+		.n_map = 1,
+		.map = &map};
 	CHECK_INT(capture_build(&c, &parts, &e), 0);
 	return c;
 }
@@ -219,9 +230,10 @@ TEST(overlay, tex_escapes_everything)
 {
 	const struct capture *c = hostile_text();
 	char *tex = tex_of(c, test_scratch("o.tex"), 7);
-	static const char *const wanted[] = {"\\textbackslash{}", "\\{", "\\}", "\\$", "\\&", "\\#", "\\%", "\\_", "\\textasciicircum{}",
-		"\\textasciitilde{}", "\\textless{}", "\\textgreater{}", "\\textbar{}", "\\textquotedbl{}", "\\kvbyte{FF}", "\\kvchar{1F6A2}{\xf0\x9f\x9a\xa2}",
-		"\\kvchar{6D77}{", "\\kvbyte{0D}", "\\colorbox{kv1}{\\strut ", "\\definecolor{kv1}{HTML}{", "\\kvend"};
+	static const char *const wanted[] = {"\\textbackslash{}", "\\{", "\\}", "\\$", "\\&", "\\#", "\\%", "\\_",
+		"\\textasciicircum{}", "\\textasciitilde{}", "\\textless{}", "\\textgreater{}", "\\textbar{}",
+		"\\textquotedbl{}", "\\kvbyte{FF}", "\\kvchar{1F6A2}{\xf0\x9f\x9a\xa2}", "\\kvchar{6D77}{", "\\kvbyte{0D}",
+		"\\colorbox{kv1}{\\strut ", "\\definecolor{kv1}{HTML}{", "\\kvend"};
 	for (size_t i = 0; tex && i < sizeof wanted / sizeof *wanted; i++)
 		if (!strstr(tex, wanted[i]))
 			test_fail(__FILE__, __LINE__, "the TeX source lacks %s", wanted[i]);
@@ -240,11 +252,14 @@ TEST(overlay, tex_compiles_alone_and_as_part_of_a_paper)
 	for (int budget = 7; budget <= 60; budget += 53) {
 		free(tex_of(c, test_scratch("o.tex"), budget));
 		FILE *f = fopen(test_scratch("paper.tex"), "w");
-		fputs("\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{textcomp}\\usepackage{xcolor}\\begin{document}A.\\input{o.tex}B."
-		      "\\end{document}\n", f);
+		fputs(
+			"\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{textcomp}\\usepackage{xcolor}\\begin{document}A.\\input{o.tex}B."
+			"\\end{document}\n",
+			f);
 		fclose(f);
 		for (int i = 0; i < 2; i++) {
-			snprintf(line, sizeof line, "cd '%s' && pdflatex -halt-on-error -interaction=batchmode %s >/dev/null 2>&1", test_scratch(""),
+			snprintf(line, sizeof line,
+				"cd '%s' && pdflatex -halt-on-error -interaction=batchmode %s >/dev/null 2>&1", test_scratch(""),
 				i ? "paper.tex" : "o.tex");
 			CHECK_INT(system(line), 0);
 		}

@@ -19,7 +19,8 @@ static const struct capture *tokens(const char *const *piece, int n)
 		memcpy(text + offset[i], piece[i], n_bytes);
 		offset[i + 1] = offset[i] + (int32_t)n_bytes;
 	}
-	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .head_dim = 1, .n_prompt = n, .offset = offset, .text = text};
+	const struct capture parts = {
+		.n_layer = 1, .n_head = 1, .n_kv_head = 1, .head_dim = 1, .n_prompt = n, .offset = offset, .text = text};
 	CHECK_INT(capture_build(&c, &parts, &e), 0);
 	return c;
 }
@@ -42,11 +43,13 @@ static void check_text(const char *const *piece, int n, const char *want, int n_
 TEST(pieces, whole_characters_stay_and_halves_become_numbers)
 {
 	check_text((const char *const[]){"The", " boat"}, 2, "The boat", 0);
-	check_text((const char *const[]){"\xf0\x9f", "\x9a\xa2"}, 2, "\xf0\x9f\x9a\xa2", 0);     /* one ship over two tokens */
+	check_text(
+		(const char *const[]){"\xf0\x9f", "\x9a\xa2"}, 2, "\xf0\x9f\x9a\xa2", 0); /* one ship over two tokens */
 	check_text((const char *const[]){"a", "\xf0\x9f"}, 2, "a" "F0" "9F", 2);                  /* cut off at the end */
 	check_text((const char *const[]){"\x9a\xa2", "b"}, 2, "9A" "A2" "b", 2);                  /* and at the start */
 	check_text((const char *const[]){"\xc0\x80", "\xed\xa0\x80"}, 2, "C080EDA080", 5);        /* never characters */
-	check_text((const char *const[]){"a\n", "\n", "b"}, 3, "a\xe2\x86\xb5\n\xe2\x86\xb5\nb", 0); /* breaks are shown and made */
+	check_text((const char *const[]){"a\n", "\n", "b"}, 3, "a\xe2\x86\xb5\n\xe2\x86\xb5\nb",
+		0); /* breaks are shown and made */
 	check_text((const char *const[]){"a\x01\x7f", "\xe2\x80\xae", "b\r\n"}, 3, "a017F202Eb0D\xe2\x86\xb5\n", 4);
 }
 
@@ -108,8 +111,9 @@ TEST(pieces, blanks_before_a_word_are_not_marked_but_blank_tokens_are)
 
 TEST(pieces, every_token_is_somewhere_in_wrapped_text)
 {
-	static const char *const piece[] = {"Har", "bour", " office", " keeps", "\n", " a", "\xcc\x81", " \xd7\xa9\xd7\x9c", "\xd7\x95\xd7\x9d",
-		" caf", "\xc3", "\xa9", " \xe6\xb5\xb7", "\xff", " l\xe2\x80\x8d", "edger", "\t", " of"};
+	static const char *const piece[] = {"Har", "bour", " office", " keeps", "\n", " a", "\xcc\x81",
+		" \xd7\xa9\xd7\x9c", "\xd7\x95\xd7\x9d", " caf", "\xc3", "\xa9", " \xe6\xb5\xb7", "\xff", " l\xe2\x80\x8d",
+		"edger", "\t", " of"};
 	enum { N = sizeof piece / sizeof *piece };
 	const struct capture *c = tokens(piece, N);
 	struct text_engine *t;
@@ -141,7 +145,13 @@ TEST(pieces, labels_are_one_line)
 {
 	static const char *const piece[] = {" the", "\n\n", " ", "\xf0\x9f", "extraordinarily", "\xe2\x80\xae", "\t"};
 	static const char *const want[] = {"the", "\xe2\x86\xb5\xe2\x86\xb5", "\xe2\x90\xa3",
-		"\xe2\x9f\xa8" "F0\xe2\x9f\xa9\xe2\x9f\xa8" "9F\xe2\x9f\xa9", "extraord\xe2\x80\xa6", "\xe2\x9f\xa8" "202E\xe2\x9f\xa9", "\xe2\x87\xa5"};
+		"\xe2\x9f\xa8"
+		"F0\xe2\x9f\xa9\xe2\x9f\xa8"
+		"9F\xe2\x9f\xa9",
+		"extraord\xe2\x80\xa6",
+		"\xe2\x9f\xa8"
+		"202E\xe2\x9f\xa9",
+		"\xe2\x87\xa5"};
 	enum { N = sizeof piece / sizeof *piece };
 	const struct capture *c = tokens(piece, N);
 	for (int i = 0; i < N; i++) {
@@ -158,7 +168,8 @@ TEST(utf8, decoding_refuses_what_is_no_character)
 	CHECK_INT(utf8_decode("a", 1, &code), 1);
 	CHECK_INT(utf8_decode("\xf4\x8f\xbf\xbf", 4, &code), 4);
 	CHECK_INT(code, 0x10ffff);
-	static const char *const bad[] = {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80"};
+	static const char *const bad[] = {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+		"\xf4\x90\x80\x80", "\xf8\x88\x80\x80"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		CHECK_INT(utf8_decode(bad[i], strlen(bad[i]), &code), 0);
 	CHECK_INT(utf8_decode("\xe2\x82", 2, &code), 0);

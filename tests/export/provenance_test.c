@@ -11,7 +11,8 @@
 #include "export/plot/origin.h"
 #include "tests/support/test.h"
 
-static const char nasty[] = "kvglass export 'it'\\''s (a) \\path.kvg' --x \"<&>\" caf\xc3\xa9 \xf0\x9f\x9a\xa2 \xe6\xb5\xb7";
+static const char nasty[] =
+	"kvglass export 'it'\\''s (a) \\path.kvg' --x \"<&>\" caf\xc3\xa9 \xf0\x9f\x9a\xa2 \xe6\xb5\xb7";
 
 static void check_round(enum canvas_kind kind)
 {
@@ -21,8 +22,10 @@ static void check_round(enum canvas_kind kind)
 	uint8_t *bytes = NULL;
 	size_t n = 0;
 	CHECK_INT(provenance_add(&p, "command", nasty, &e), 0);
-	CHECK_INT(provenance_add(&p, "capture_sha256", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", &e), 0);
-	CHECK_INT(canvas_open(&c, &(struct canvas_options){.kind = kind, .width = 20, .height = 20, .dpi = 100, .provenance = &p}, &e), 0);
+	const char *hash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	const struct canvas_options o = {.kind = kind, .width = 20, .height = 20, .dpi = 100, .provenance = &p};
+	CHECK_INT(provenance_add(&p, "capture_sha256", hash, &e), 0);
+	CHECK_INT(canvas_open(&c, &o, &e), 0);
 	CHECK_INT(canvas_finish(c, &bytes, &n, &e), 0);
 	canvas_close(c);
 	CHECK_INT(provenance_parse(&back, bytes, n, "x", &e), 0);
@@ -87,7 +90,8 @@ TEST(provenance, pdf_object_streams_are_looked_into)
 	uLongf n_packed = sizeof packed;
 	CHECK_INT(compress(packed, &n_packed, (const Bytef *)plain, strlen(plain)), Z_OK);
 	char pdf[600];
-	int n = snprintf(pdf, sizeof pdf, "%%PDF-1.5\n8 0 obj\n<< /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode /Length %lu >>\nstream\n", n_packed);
+	int n = snprintf(pdf, sizeof pdf,
+		"%%PDF-1.5\n8 0 obj\n<< /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode /Length %lu >>\nstream\n", n_packed);
 	memcpy(pdf + n, packed, n_packed);
 	char *command = command_of(pdf, (size_t)n + n_packed);
 	CHECK_STR(command, "deep");
@@ -96,7 +100,8 @@ TEST(provenance, pdf_object_streams_are_looked_into)
 
 TEST(provenance, svg_that_an_editor_rewrote)
 {
-	const char svg[] = "<?xml version=\"1.0\"?>\n<svg xmlns=\"x\"><title>t</title><metadata\n id=\"other\"><rdf/></metadata>"
+	const char svg[] =
+		"<?xml version=\"1.0\"?>\n<svg xmlns=\"x\"><title>t</title><metadata\n id=\"other\"><rdf/></metadata>"
 		"<metadata id=\"kvglass\">{&quot;kvglass.command&quot;: &quot;a &amp; b&quot;}</metadata></svg>";
 	char *command = command_of(svg, strlen(svg));
 	CHECK_STR(command, "a & b");
@@ -110,7 +115,9 @@ TEST(provenance, damaged_files_are_refused)
 	uint8_t *png, pixel[4] = {0};
 	size_t n;
 	CHECK_INT(provenance_add(&p, "command", "x", &e), 0);
-	CHECK_INT(png_encode(&(struct png_image){.w = 1, .h = 1, .stride = 4, .pixel = pixel, .provenance = &p}, &png, &n, &e), 0);
+	CHECK_INT(
+		png_encode(&(struct png_image){.w = 1, .h = 1, .stride = 4, .pixel = pixel, .provenance = &p}, &png, &n, &e),
+		0);
 	for (size_t cut = 0; cut < n; cut++) /* every truncation: an error, or nothing lost that was asked for */
 		CHECK(provenance_parse(&back, png, cut, "cut.png", &e) == ERR_FORMAT);
 	uint8_t *text = memmem(png, n, "kvglass.command", 15);
@@ -154,8 +161,8 @@ TEST(shell, words_are_quoted_where_a_shell_needs_it)
 {
 	static const struct {
 		const char *word, *quoted;
-	} known[] = {{"plain-word_1.kvg", "plain-word_1.kvg"}, {"", "''"}, {"a b", "'a b'"}, {"it's", "'it'\\''s'"}, {"$HOME", "'$HOME'"},
-		{"caf\xc3\xa9", "caf\xc3\xa9"}, {"a;b", "'a;b'"}, {"~x", "'~x'"}};
+	} known[] = {{"plain-word_1.kvg", "plain-word_1.kvg"}, {"", "''"}, {"a b", "'a b'"}, {"it's", "'it'\\''s'"},
+		{"$HOME", "'$HOME'"}, {"caf\xc3\xa9", "caf\xc3\xa9"}, {"a;b", "'a;b'"}, {"~x", "'~x'"}};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		char *quoted = shell_quote(known[i].word);
 		CHECK_STR(quoted, known[i].quoted);

@@ -9,7 +9,8 @@
 TEST(text, engines_do_not_add_up)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	test_skip("mallinfo2 says nothing under this sanitizer"); /* whose leak check has fontconfig on its list of exceptions */
+	test_skip(
+		"mallinfo2 says nothing under this sanitizer"); /* whose leak check has fontconfig on its list of exceptions */
 #else
 	size_t after[12];
 	for (int i = 0; i < 12; i++) {
@@ -25,6 +26,29 @@ TEST(text, engines_do_not_add_up)
 #endif
 }
 
+/* Word by word, then the whole: the runs of a mixed line cover it and know their direction. */
+TEST(text, runs_tell_directions)
+{
+	static const char words[] = "ab \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d \xd8\xa7\xd9\x84 cd";
+	struct text_engine *t;
+	struct text_block *b;
+	struct text_run run[8];
+	struct err e;
+	const struct text_request r = {.utf8 = words, .n_bytes = strlen(words), .style = {.size = 8}};
+	CHECK_INT(text_engine_open(&t, &e), 0);
+	CHECK_INT(text_block_make(&b, t, &r, &e), 0);
+	CHECK_INT(text_block_runs(b, 0, run, 8), 3);
+	CHECK(run[0].first == 0 && run[0].last == 3 && !run[0].right_to_left);
+	CHECK(run[1].last == 16 && run[1].right_to_left); /* Hebrew and Arabic together */
+	CHECK(run[2].last == strlen(words) && !run[2].right_to_left);
+	struct text_range range;
+	CHECK_INT(text_block_ranges(b, 0, run[1].first, run[1].last, &range, 1), 1); /* one range, not one a script */
+	CHECK_INT(text_block_ranges(b, 0, 0, strlen(words), &range, 1), 1);
+	CHECK_NEAR(range.last, text_block_width(b), 0.01);
+	text_block_free(b);
+	text_engine_close(t);
+}
+
 TEST(text, lines_wrap_between_words_and_keep_breaks)
 {
 	static const char words[] = "The harbour office keeps a careful ledger\nof every boat";
@@ -32,7 +56,10 @@ TEST(text, lines_wrap_between_words_and_keep_breaks)
 	struct text_block *b;
 	struct err e;
 	CHECK_INT(text_engine_open(&t, &e), 0);
-	CHECK_INT(text_block_make(&b, t, &(struct text_request){.utf8 = words, .n_bytes = strlen(words), .style = {.size = 8}, .wrap = 90}, &e), 0);
+	CHECK_INT(
+		text_block_make(&b, t,
+			&(struct text_request){.utf8 = words, .n_bytes = strlen(words), .style = {.size = 8}, .wrap = 90}, &e),
+		0);
 	size_t at = 0;
 	bool broken = false;
 	for (int i = 0; i < text_block_n_line(b); i++) {
@@ -57,7 +84,9 @@ TEST(text, right_to_left_words_have_their_own_ranges)
 	struct err e;
 	struct text_range r[4], first, last;
 	CHECK_INT(text_engine_open(&t, &e), 0);
-	CHECK_INT(text_block_make(&b, t, &(struct text_request){.utf8 = words, .n_bytes = strlen(words), .style = {.size = 10}}, &e), 0);
+	CHECK_INT(text_block_make(
+				  &b, t, &(struct text_request){.utf8 = words, .n_bytes = strlen(words), .style = {.size = 10}}, &e),
+		0);
 	CHECK_INT(text_block_ranges(b, 0, 3, 5, &first, 1), 1);  /* the first letter stands at the right */
 	CHECK_INT(text_block_ranges(b, 0, 9, 11, &last, 1), 1); /* the last at the left */
 	CHECK(last.last <= first.first + 0.01);

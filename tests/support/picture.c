@@ -134,7 +134,8 @@ bool xml_is_well_formed(const char *xml, size_t n_bytes, char **text)
 	const GMarkupParser parser = {.text = collect};
 	GString *all = g_string_new(NULL);
 	GMarkupParseContext *c = g_markup_parse_context_new(&parser, 0, all, NULL);
-	bool ok = g_markup_parse_context_parse(c, xml, (gssize)n_bytes, NULL) && g_markup_parse_context_end_parse(c, NULL);
+	bool ok = g_markup_parse_context_parse(c, xml, (gssize)n_bytes, NULL)
+		&& g_markup_parse_context_end_parse(c, NULL);
 	g_markup_parse_context_free(c);
 	if (text)
 		*text = strdup(all->str);

@@ -1,4 +1,5 @@
-/* Pictures that were written: decoded by libpng (which the writer uses only to encode), chunks walked by hand, XML by GLib. */
+/* Pictures that were written: decoded by libpng (which the writer uses only to encode), chunks walked by hand,
+ * XML by GLib. */
 #ifndef KVGLASS_TESTS_PICTURE_H
 #define KVGLASS_TESTS_PICTURE_H
 
@@ -19,7 +20,8 @@ uint32_t picture_pixel(const struct picture *p, int x, int y); /* 0xRRGGBB */
 /* Luma of a pixel as a grey printer sees it, 0 .. 255. */
 double picture_grey(uint32_t rgb);
 
-/* Names of a PNG's chunks in order, "IHDR sRGB ... IEND", every checksum verified; owned by the caller. NULL: damaged. */
+/* Names of a PNG's chunks in order, "IHDR sRGB ... IEND", every checksum verified; owned by the caller. NULL:
+ * damaged. */
 char *png_chunk_names(const uint8_t *png, size_t n_bytes);
 
 /* Is it well-formed XML? Text of all elements is collected when text is not NULL (owned by the caller). */
