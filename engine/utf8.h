@@ -1,5 +1,5 @@
-/* UTF-8: checking text at the door, taking characters out of bytes that may be anything, and walking text that is known to
- * be well-formed. Overlong forms, surrogates and values above U+10FFFF are ill-formed. */
+/* UTF-8: checking text at the door, taking characters out of bytes that may be anything, and walking text that is
+ * known to be well-formed. Overlong forms, surrogates and values above U+10FFFF are ill-formed. */
 #ifndef KVGLASS_ENGINE_UTF8_H
 #define KVGLASS_ENGINE_UTF8_H
 
@@ -9,7 +9,8 @@
 
 #define UTF8_REPLACEMENT 0xfffdu
 
-/* Length of the character at the start of s (n bytes, n > 0) and its code point; 0 when the bytes are not a whole, valid one. */
+/* Length of the character at the start of s (n bytes, n > 0) and its code point; 0 when the bytes are not a whole,
+ * valid one. */
 size_t utf8_decode(const char *s, size_t n, uint32_t *code);
 /* Writes up to 4 bytes, returns how many; U+FFFD for what is not a character. */
 size_t utf8_encode(uint32_t code, char out[4]);

@@ -44,26 +44,33 @@ static const struct bpe_merge *find_merge(const struct bpe *b, uint64_t pair)
 	return m->pair == pair ? m : NULL;
 }
 
-static int grow_slots(struct bpe *b, struct err *e)
+static int resize_slots(struct bpe *b, size_t n_slot, struct err *e)
 {
-	struct bpe grown = {.n_slot = b->n_slot ? 2 * b->n_slot : 1024};
-	grown.merge = malloc(grown.n_slot * sizeof *grown.merge);
+	struct bpe grown = {.n_slot = n_slot, .merge = malloc(n_slot * sizeof *grown.merge)};
 	if (!grown.merge)
-		return err_set(e, ERR_MEMORY, "merges: no memory for %zu hash slots", grown.n_slot);
-	memset(grown.merge, 0xff, grown.n_slot * sizeof *grown.merge);
+		return err_set(e, ERR_MEMORY, "merges: no memory for %zu hash slots", n_slot);
+	memset(grown.merge, 0xff, n_slot * sizeof *grown.merge);
 	for (size_t i = 0; i < b->n_slot; i++)
 		if (b->merge[i].pair != UINT64_MAX)
 			*find_slot(&grown, b->merge[i].pair) = b->merge[i];
 	free(b->merge);
 	b->merge = grown.merge;
-	b->n_slot = grown.n_slot;
+	b->n_slot = n_slot;
 	return 0;
+}
+
+int bpe_reserve(struct bpe *b, size_t n, struct err *e)
+{
+	size_t n_slot = b->n_slot ? b->n_slot : 1024;
+	while (n_slot / 4 * 3 < n)
+		n_slot *= 2;
+	return n_slot > b->n_slot ? resize_slots(b, n_slot, e) : 0;
 }
 
 static int add_merge(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id, struct err *e)
 {
-	if (2 * (b->n_merge + 1) > b->n_slot) {
-		int rc = grow_slots(b, e);
+	if (b->n_merge + 1 > b->n_slot / 4 * 3) {
+		int rc = bpe_reserve(b, b->n_merge + 1, e);
 		if (rc)
 			return rc;
 	}
@@ -71,6 +78,31 @@ static int add_merge(struct bpe *b, int32_t left, int32_t right, uint32_t rank, 
 	b->n_merge += m->pair == UINT64_MAX;
 	*m = (struct bpe_merge){pair_of(left, right), rank, id};
 	return 0;
+}
+
+/* What a merge becomes. Files list merges in the order of what they become, so that is tried first: no lookup. */
+static int32_t find_joined(const struct bpe *b, const struct vocab *v, const char *bytes, size_t n)
+{
+	for (int32_t id = b->last_id; id <= b->last_id + 1; id++) {
+		size_t n_piece;
+		const char *piece = vocab_bytes(v, id, &n_piece);
+		if (n_piece == n && !memcmp(piece, bytes, n) && !(v->flag[id] & TOKEN_SPECIAL))
+			return id;
+	}
+	return vocab_find(v, bytes, n);
+}
+
+/* The merge of bytes[0 .. l) and bytes[l .. n). */
+static int add_unspelled(
+	struct bpe *b, const struct vocab *v, const char *bytes, size_t l, size_t n, uint32_t rank, struct err *e)
+{
+	static const char *const names[] = {"its left part", "its right part", "what it becomes"};
+	int32_t id[] = {vocab_find(v, bytes, l), vocab_find(v, bytes + l, n - l), find_joined(b, v, bytes, n)};
+	for (int i = 0; i < 3; i++)
+		if (id[i] < 0)
+			return err_set(e, ERR_FORMAT, "merge %u: %s is not in the vocabulary", rank, names[i]);
+	b->last_id = id[2];
+	return add_merge(b, id[0], id[1], rank, id[2], e);
 }
 
 int bpe_add_merge(struct bpe *b, const struct vocab *v, const char *left, size_t n_left, const char *right,
@@ -81,18 +113,8 @@ int bpe_add_merge(struct bpe *b, const struct vocab *v, const char *left, size_t
 		return err_set(e, ERR_MEMORY, "merge %u: no memory for its %zu bytes", rank, n_left + n_right);
 	int rc = 0;
 	size_t l, r;
-	if (vocab_unspell(left, n_left, bytes, &l) && vocab_unspell(right, n_right, bytes + l, &r)) {
-		int32_t left_id = vocab_find(v, bytes, l), right_id = vocab_find(v, bytes + l, r),
-				id = vocab_find(v, bytes, l + r);
-		if (left_id < 0 || right_id < 0 || id < 0)
-			rc = err_set(e, ERR_FORMAT, "merge %u (\"%.*s\" and \"%.*s\"): %s is not in the vocabulary", rank,
-				(int)(n_left < 60 ? n_left : 60), left, (int)(n_right < 60 ? n_right : 60), right,
-				left_id < 0        ? "the left part"
-					: right_id < 0 ? "the right part"
-								   : "what they become");
-		else
-			rc = add_merge(b, left_id, right_id, rank, id, e);
-	}
+	if (vocab_unspell(left, n_left, bytes, &l) && vocab_unspell(right, n_right, bytes + l, &r))
+		rc = add_unspelled(b, v, bytes, l, l + r, rank, e);
 	if (bytes != small)
 		free(bytes);
 	return rc;

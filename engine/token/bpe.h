@@ -17,13 +17,15 @@ struct bpe {
 		int32_t id;    /* what the two become */
 	} * merge;         /* (n_slot) open addressing */
 	size_t n_slot, n_merge;
+	int32_t last_id;         /* what the merge added last becomes */
 	int32_t byte_token[256]; /* -1: the vocabulary has no token for this byte */
 	int32_t unknown;         /* stands for such a byte; -1: such bytes vanish, as in the reference */
 	bool fuse_unknown;       /* a run of them becomes one token */
 	bool whole_words; /* a word that is a token as a whole is that token, whatever the merges say (Llama 3) */
 };
 
-void bpe_free(struct bpe *b); /* safe on a zeroed struct */
+void bpe_free(struct bpe *b);                            /* safe on a zeroed struct */
+int bpe_reserve(struct bpe *b, size_t n, struct err *e); /* room for n merges, so that adding them need not grow */
 /* The merge of two tokens given in the byte alphabet, as rank; later ones replace earlier ones of the same pair.
  * All three tokens must be in v; ERR_FORMAT otherwise. Texts outside the alphabet can never meet in a word and are
  * passed over. */

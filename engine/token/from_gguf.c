@@ -100,7 +100,7 @@ static int read_merges(struct tokenizer *t, const struct gguf_file *g, struct er
 	if (merges->n > 4 * (uint64_t)VOCAB_LIMIT)
 		return err_set(e, ERR_LIMIT, "tokenizer.ggml.merges: %llu merges, the limit is %d",
 			(unsigned long long)merges->n, 4 * VOCAB_LIMIT);
-	int rc = 0;
+	int rc = bpe_reserve(&t->bpe, (size_t)merges->n, e);
 	for (uint64_t i = 0; i < merges->n && !rc; i++) {
 		const struct gguf_string *s = merges->strings + i;
 		rc = check_utf8(s, "tokenizer.ggml.merges: merge", i, e);

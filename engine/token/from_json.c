@@ -80,7 +80,9 @@ static int read_pair(struct json_scan *s, struct tokenizer *t, uint32_t rank)
 static int read_merges(struct json_scan *s, struct tokenizer *t)
 {
 	bool first = true, more;
-	int rc = scan_enter(s, '[');
+	int rc = bpe_reserve(&t->bpe, (size_t)t->vocab.n, s->e); /* as many as tokens, or a few times that */
+	if (!rc)
+		rc = scan_enter(s, '[');
 	for (uint32_t rank = 0; !rc && !(rc = scan_element(s, &first, &more)) && more; rank++) {
 		struct json_slice line;
 		if (scan_peek(s) == '[')

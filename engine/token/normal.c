@@ -67,45 +67,123 @@ static int append(struct growing *g, const char *text, size_t n, struct err *e)
 	return 0;
 }
 
+static int combining_class(int32_t code)
+{
+	return code < 0x300 ? 0 : utf8proc_get_property(code)->combining_class;
+}
+
+/* Canonical decomposition, characters one after the other; code has room. Returns how many there are. */
+static size_t decompose(const char *text, size_t n, int32_t *code, size_t room)
+{
+	size_t m = 0;
+	for (size_t at = 0, length; at < n; at += length) {
+		int boundary = 0;
+		int32_t from = (int32_t)utf8_next(text + at, &length);
+		utf8proc_ssize_t put = utf8proc_decompose_char(
+			from, code + m, (utf8proc_ssize_t)(room - m), UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
+		m += put > 0 ? (size_t)put : 0;
+	}
+	return m;
+}
+
+/* Sorts a run of combining marks by class, stable and in linear time: a run may be the whole text. */
+static void order_run(int32_t *code, size_t n, int32_t *spare)
+{
+	size_t start[257] = {0};
+	for (size_t i = 0; i < n; i++)
+		start[combining_class(code[i]) + 1]++;
+	for (int class = 1; class < 257; class ++)
+		start[class] += start[class - 1];
+	for (size_t i = 0; i < n; i++)
+		spare[start[combining_class(code[i])]++] = code[i];
+	memcpy(code, spare, n * sizeof *code);
+}
+
+static void order_marks(int32_t *code, size_t n, int32_t *spare)
+{
+	for (size_t at = 0, end; at < n; at = end) {
+		bool ordered = true;
+		int last = combining_class(code[at]), class;
+		for (end = at + 1; last && end < n && (class = combining_class(code[end])); end++, last = class)
+			ordered &= class >= last;
+		if (!ordered)
+			order_run(code + at, end - at, spare);
+	}
+}
+
 static int append_composed(struct growing *g, const char *text, size_t n, struct err *e)
 {
-	utf8proc_uint8_t *composed = NULL;
-	utf8proc_ssize_t length = utf8proc_map(
-		(const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-	if (length < 0)
-		return err_set(e, ERR_MEMORY, "normalisation of %zu bytes: %s", n, utf8proc_errmsg(length));
-	int rc = append(g, (char *)composed, (size_t)length, e);
-	free(composed);
+	size_t room = 2 * n + 4; /* no character becomes more than two for each of its bytes */
+	int32_t *code = malloc(room * sizeof *code), *spare = malloc(room * sizeof *spare);
+	int rc = code && spare ? 0 : (int)err_set(e, ERR_MEMORY, "normalisation: no memory for %zu characters", room);
+	utf8proc_ssize_t m = 0;
+	if (!rc) {
+		size_t n_code = decompose(text, n, code, room);
+		order_marks(code, n_code, spare);
+		m = utf8proc_normalize_utf32(code, (utf8proc_ssize_t)n_code, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+	}
+	for (utf8proc_ssize_t i = 0; i < m && !rc; i++) {
+		char character[4];
+		rc = append(g, character, utf8_encode((uint32_t)code[i], character), e);
+	}
+	free(code);
+	free(spare);
 	return rc;
 }
 
-/* No character below U+0300 changes or combines, and those have lead bytes below 0xcc. */
-static bool is_plain(const char *text, size_t n)
+/* Where the next stretch that may change begins, n when there is none: no character below U+0300 does by itself or
+ * joins the one before it, but the one before a character from U+0300 on may be joined by it. */
+static size_t plain_end(const char *text, size_t n, size_t at)
 {
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text[i] >= 0xcc)
-			return false;
-	return true;
+	size_t i = at;
+	while (i < n && (unsigned char)text[i] < 0xcc)
+		i++;
+	return i == n || i == at ? i : utf8_previous(text, i);
+}
+
+/* ... and where it ends: before the next character that joins nothing before it. */
+static size_t stretch_end(const char *text, size_t n, size_t at)
+{
+	size_t length;
+	do {
+		utf8_next(text + at, &length);
+		at += length;
+	} while (at < n && (unsigned char)text[at] >= 0xcc);
+	return at;
+}
+
+static int append_normal(struct growing *g, const char *text, size_t n, struct err *e)
+{
+	int rc = 0;
+	for (size_t at = 0, stop; at < n && !rc; at = stop) {
+		stop = find_unmoved(text, n, at);
+		if (stop > at) {
+			rc = append_composed(g, text + at, stop - at, e);
+		} else {
+			size_t length;
+			utf8_next(text + at, &length);
+			stop = at + length;
+			rc = append(g, text + at, length, e);
+		}
+	}
+	return rc;
 }
 
 int normal_nfc(const char *text, size_t n, char **out, size_t *n_out, struct err *e)
 {
 	*out = NULL;
 	*n_out = n;
-	if (is_plain(text, n))
+	size_t plain = plain_end(text, n, 0);
+	if (plain == n)
 		return 0;
 	struct growing g = {0};
-	int rc = 0;
-	for (size_t at = 0, stop; at < n && !rc; at = stop) {
-		stop = find_unmoved(text, n, at);
-		if (stop > at) {
-			rc = append_composed(&g, text + at, stop - at, e);
-		} else {
-			size_t length;
-			utf8_next(text + at, &length);
-			stop = at + length;
-			rc = append(&g, text + at, length, e);
-		}
+	int rc = append(&g, text, plain, e);
+	for (size_t at = plain, stop; at < n && !rc; at = plain) {
+		stop = stretch_end(text, n, at);
+		rc = append_normal(&g, text + at, stop - at, e);
+		plain = plain_end(text, n, stop);
+		if (!rc)
+			rc = append(&g, text + stop, plain - stop, e);
 	}
 	if (rc) {
 		free(g.text);

@@ -40,7 +40,7 @@ bool vocab_unspell(const char *text, size_t n, char *out, size_t *n_out)
 	return true;
 }
 
-static uint64_t hash_bytes(const char *s, size_t n)
+static uint32_t hash_bytes(const char *s, size_t n)
 {
 	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
 	uint64_t h = n * odd, word;
@@ -52,35 +52,39 @@ static uint64_t hash_bytes(const char *s, size_t n)
 	word = 0;
 	memcpy(&word, s, n);
 	h = (h ^ word) * odd;
-	return h ^ h >> 29;
+	return (uint32_t)(h >> 32 ^ h >> 12);
 }
 
-/* The slot that holds the piece with these bytes, or the empty one where it would go. */
-static int find_slot(const struct vocab *v, const char *bytes, size_t n)
+/* The slot of the piece with these bytes, or the empty one where it would go. */
+static struct vocab_slot *find_slot(const struct vocab *v, const char *bytes, size_t n, uint32_t hash)
 {
-	int mask = v->n_slot - 1;
-	for (int i = (int)(hash_bytes(bytes, n) & (uint64_t)mask);; i = (i + 1) & mask) {
-		if (v->slot[i] < 0)
-			return i;
-		const struct vocab_piece *p = v->piece + v->slot[i];
-		if (p->n == n && !memcmp(v->bytes + p->at, bytes, n))
-			return i;
+	uint32_t mask = v->n_slot - 1;
+	for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+		struct vocab_slot *s = v->slot + i;
+		if (s->id < 0 || (s->hash == hash && s->piece.n == n && !memcmp(v->bytes + s->piece.at, bytes, n)))
+			return s;
 	}
 }
 
 static int grow_slots(struct vocab *v, struct err *e)
 {
-	int n_old = v->n_slot, n_new = n_old ? 2 * n_old : 1024;
-	int32_t *old = v->slot, *slot = malloc((size_t)n_new * sizeof *slot);
+	uint32_t n_slot = v->n_slot ? 2 * v->n_slot : 4096, mask = n_slot - 1;
+	struct vocab_slot *slot = malloc(n_slot * sizeof *slot);
 	if (!slot)
-		return err_set(e, ERR_MEMORY, "vocabulary: no memory for %d hash slots", n_new);
-	memset(slot, 0xff, (size_t)n_new * sizeof *slot);
+		return err_set(e, ERR_MEMORY, "vocabulary: no memory for %u hash slots", n_slot);
+	for (uint32_t i = 0; i < n_slot; i++)
+		slot[i].id = -1;
+	for (uint32_t old = 0; old < v->n_slot; old++) {
+		if (v->slot[old].id < 0)
+			continue;
+		uint32_t i = v->slot[old].hash & mask;
+		while (slot[i].id >= 0)
+			i = (i + 1) & mask;
+		slot[i] = v->slot[old];
+	}
+	free(v->slot);
 	v->slot = slot;
-	v->n_slot = n_new;
-	for (int i = 0; i < n_old; i++)
-		if (old[i] >= 0)
-			slot[find_slot(v, v->bytes + v->piece[old[i]].at, v->piece[old[i]].n)] = old[i];
-	free(old);
+	v->n_slot = n_slot;
 	return 0;
 }
 
@@ -141,13 +145,15 @@ int vocab_define(
 		n_piece = n;
 		memcpy(bytes, text, n);
 	}
+	struct vocab_piece piece = {(uint32_t)v->n_bytes, (uint32_t)n_piece};
 	if (known && n_piece) {
-		int i = find_slot(v, bytes, n_piece);
-		v->n_hashed += v->slot[i] < 0;
-		if (ordinary || v->slot[i] < 0)
-			v->slot[i] = (int32_t)id;
+		uint32_t hash = hash_bytes(bytes, n_piece);
+		struct vocab_slot *slot = find_slot(v, bytes, n_piece, hash);
+		v->n_hashed += slot->id < 0;
+		if (ordinary || slot->id < 0)
+			*slot = (struct vocab_slot){piece, hash, (int32_t)id};
 	}
-	v->piece[id] = (struct vocab_piece){(uint32_t)v->n_bytes, (uint32_t)n_piece};
+	v->piece[id] = piece;
 	v->flag[id] |= TOKEN_DEFINED;
 	v->n_bytes += n_piece;
 	if (id >= v->n)
@@ -157,7 +163,7 @@ int vocab_define(
 
 int32_t vocab_find(const struct vocab *v, const char *bytes, size_t n)
 {
-	return v->n_slot ? v->slot[find_slot(v, bytes, n)] : -1;
+	return v->n_slot ? find_slot(v, bytes, n, hash_bytes(bytes, n))->id : -1;
 }
 
 const char *vocab_bytes(const struct vocab *v, int32_t id, size_t *n)

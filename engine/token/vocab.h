@@ -21,17 +21,23 @@ enum token_flag {
 	TOKEN_END = 4,     /* ends a response */
 };
 
+struct vocab_piece {
+	uint32_t at, n; /* into struct vocab's bytes */
+};
+
 struct vocab {
-	int n; /* highest id + 1 */
-	struct vocab_piece {
-		uint32_t at, n;
-	} * piece;     /* (n) into bytes */
-	uint8_t *flag; /* (n) enum token_flag */
+	int n;                     /* highest id + 1 */
+	struct vocab_piece *piece; /* (n) */
+	uint8_t *flag;             /* (n) enum token_flag */
 	char *bytes;
 	int capacity;
 	size_t n_bytes, bytes_capacity;
-	int32_t *slot; /* (n_slot) open addressing over the pieces that can be looked up; -1 is empty */
-	int n_slot, n_hashed;
+	struct vocab_slot { /* what a lookup needs lies in one place: a file's merges are three lookups each */
+		struct vocab_piece piece;
+		uint32_t hash;
+		int32_t id; /* -1: empty */
+	} * slot;       /* (n_slot) open addressing over the pieces that can be looked up */
+	uint32_t n_slot, n_hashed;
 };
 
 void vocab_free(struct vocab *v); /* safe on a zeroed struct */

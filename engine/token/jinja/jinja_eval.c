@@ -377,7 +377,7 @@ static void run_for(struct jinja *j, const struct jinja_node *n)
 	const struct jinja_list *items = loop_items(j, n);
 	size_t scope = j->scope, n_binding = j->n_binding;
 	struct jinja_loop *loop = jinja_take(j, sizeof *loop);
-	for (size_t i = 0; i < items->n && !j->rc && j->flow != FLOW_BREAK; i++) {
+	for (size_t i = 0; i < items->n && enter(j, n) && j->flow != FLOW_BREAK; i++) {
 		*loop = (struct jinja_loop){items, i};
 		j->scope = n_binding;
 		j->n_binding = n_binding;

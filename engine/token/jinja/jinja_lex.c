@@ -171,6 +171,7 @@ static bool is_word(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
+/* Decimal numbers, with "_" between digits and no zero before others, as Python has them. */
 static int lex_number(struct lexer *x)
 {
 	int64_t value = 0;
@@ -181,11 +182,12 @@ static int lex_number(struct lexer *x)
 			(__builtin_mul_overflow(value, 10, &value) ||
 				__builtin_add_overflow(value, x->text[at] - '0', &value)))
 			return complain(x, "a number of too many digits");
+	bool leading_zero = x->text[x->at] == '0' && at - x->at > 1;
 	bool is_float = !after_dot && at + 1 < x->n && x->text[at] == '.' && is_digit(x->text[at + 1]);
 	if (is_float)
 		for (at++; at < x->n && is_digit(x->text[at]);)
 			at++;
-	if (at < x->n && is_word(x->text[at]))
+	if (leading_zero || x->text[at - 1] == '_' || (at < x->n && is_word(x->text[at])))
 		return complain(x, "a number in a notation that is not known");
 	int rc = add(x, is_float ? TOKEN_FLOAT : TOKEN_INTEGER,
 		(struct jinja_string){x->text + x->at, NULL, at - x->at}, value);

@@ -3,11 +3,11 @@
 
 static struct jinja_value do_join(struct jinja_call *c)
 {
-	bool given;
-	struct jinja_string between = call_text(c, 0, "d", &given);
+	const struct jinja_value *between = call_argument(c, 0, "d");
 	if (call_argument(c, 1, "attribute"))
 		return call_failed(c, " by an attribute");
-	return call_join(c, value_items(c->j, c->at, c->self), between, false);
+	struct jinja_string text = between ? value_text(c->j, c->at, *between) : (struct jinja_string){"", NULL, 0};
+	return call_join(c, value_items(c->j, c->at, c->self), text, false);
 }
 
 static struct jinja_value do_length(struct jinja_call *c)

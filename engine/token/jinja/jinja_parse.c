@@ -224,8 +224,9 @@ static struct jinja_node *parse_until(struct parser *p, const char *const *ends)
 		}
 		last = &(*last)->next;
 	}
-	if (*ends)
-		parser_fail(p, "ends before the tag", (struct jinja_string){*ends, NULL, strlen(*ends)});
+	for (; *ends; ends++)
+		if (!ends[1]) /* the tag that must come, behind those that may */
+			parser_fail(p, "the source ends before the tag", (struct jinja_string){*ends, NULL, strlen(*ends)});
 	return block;
 }
 
