@@ -4,18 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-void columns_aggregate(const float *value, int first, struct look_window w, int cols, enum aggregate how, float *out)
+/* Four maxima side by side: one alone waits for itself at every token. */
+static float largest_of(const float *value, int n)
+{
+	float most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+	int j = 0;
+	for (; j + 4 <= n; j += 4)
+		for (int lane = 0; lane < 4; lane++)
+			most[lane] = value[j + lane] > most[lane] ? value[j + lane] : most[lane];
+	for (; j < n; j++)
+		most[0] = value[j] > most[0] ? value[j] : most[0];
+	for (int lane = 1; lane < 4; lane++)
+		most[0] = most[lane] > most[0] ? most[lane] : most[0];
+	return most[0] == -INFINITY ? NAN : most[0];
+}
+
+void columns_largest(const float *value, int first, struct look_window w, int cols, float *out)
 {
 	for (int col = 0; col < cols; col++) {
 		int begin, end;
-		float most = -INFINITY;
+		look_column(w, cols, col, &begin, &end);
+		out[col] = largest_of(value + first + begin, end - begin);
+	}
+}
+
+void columns_mean(const float *value, int first, struct look_window w, int cols, float *out)
+{
+	for (int col = 0; col < cols; col++) {
+		int begin, end;
 		double sum = 0;
 		look_column(w, cols, col, &begin, &end);
-		for (int j = first + begin; j < first + end; j++) {
-			most = value[j] > most ? value[j] : most;
-			sum += value[j];
-		}
-		out[col] = how == AGGREGATE_MEAN ? (float)(sum / (end - begin)) : most == -INFINITY ? NAN : most;
+		for (int j = first + begin; j < first + end; j++)
+			sum += (double)value[j];
+		out[col] = (float)(sum / (end - begin));
 	}
 }
 
@@ -54,29 +75,20 @@ static const float *row_lift(float *scratch, const struct look *l, int series, i
 		return snapshot_layer_lift(s, series, row, largest);
 	if (!(s->n_candidate > 0 ? snapshot_head_lift(s, series, layer, row, scratch) : snapshot_attention(s, series, from, head, scratch)))
 		return NULL;
-	*largest = 0;
-	for (int j = s->shown_first; j < s->shown_first + s->n_shown; j++)
-		*largest = scratch[j] > *largest ? scratch[j] : *largest;
+	*largest = largest_of(scratch + s->shown_first, s->n_shown);
 	return scratch;
 }
 
-/* Share of candidates ranked lower: of the head's unit, or the mean over a layer's. */
+/* Share of candidates ranked lower: by the head's unit, or the mean over a layer's. */
 static const float *row_percentile(float *scratch, const struct look *l, int series, int layer, int row)
 {
 	const struct snapshot *s = l->snap;
-	int units = evaluation_n_unit(s->evaluation), group = s->capture->n_head / units, method = s->series[series].method;
-	int from = layer < 0 ? 0 : row / group, to = layer < 0 ? units : from + 1;
-	float *value = scratch + s->first;
-	if (method < 0)
-		return NULL;
-	memset(value, 0, (size_t)s->n_candidate * sizeof *value);
-	for (int unit = from; unit < to; unit++) {
-		const uint32_t *rank = evaluation_ranks(s->evaluation, method, layer < 0 ? row : layer, unit);
-		for (int j = 0; j < s->n_candidate; j++)
-			value[j] += (float)((uint32_t)s->n_candidate - rank[j]);
-	}
+	int method = s->series[series].method;
+	if (layer < 0 || method < 0)
+		return snapshot_layer_percentile(s, series, layer < 0 ? row : layer);
+	const uint32_t *rank = evaluation_ranks(s->evaluation, method, layer, row / look_group(l));
 	for (int j = 0; j < s->n_candidate; j++)
-		value[j] /= (float)(s->n_candidate * (to - from));
+		scratch[s->first + j] = (float)((uint32_t)s->n_candidate - rank[j]) / (float)s->n_candidate;
 	return scratch;
 }
 
@@ -97,18 +109,18 @@ static bool make_row(struct columns *c, const struct look *l, int series, int la
 		const float *value = row_percentile(c->scratch, l, series, layer, row);
 		if (!value)
 			return false;
-		columns_aggregate(value, first, w, cols, AGGREGATE_MEAN, out);
+		columns_mean(value, first, w, cols, out);
 	} else {
 		const float *value = row_lift(c->scratch, l, series, layer, row, &largest);
 		if (!value)
 			return false;
-		columns_aggregate(value, first, w, cols, AGGREGATE_MAX, out);
+		columns_largest(value, first, w, cols, out);
 	}
 	if (scale == RAMP_DIFFERENCE && series > 0) {
 		const float *truth = row_lift(c->scratch, l, 0, layer, row, &unused);
 		if (!truth)
 			return false;
-		columns_aggregate(truth, first, w, cols, AGGREGATE_MAX, c->other);
+		columns_largest(truth, first, w, cols, c->other);
 		subtract(out, c->other, cols);
 	} else if (scale == RAMP_DIFFERENCE) {
 		scale = RAMP_LIFT; /* truth itself, to compare with */

@@ -9,10 +9,9 @@
 
 #include "tui/look.h"
 
-enum aggregate { AGGREGATE_MAX, AGGREGATE_MEAN };
-
-/* value (n tokens, candidates from `first` on) to out (cols); NaN where a column has no number. Pure. */
-void columns_aggregate(const float *value, int first, struct look_window w, int cols, enum aggregate how, float *out);
+/* value (n tokens; position first + t is token t of the window) to out (cols): the largest; NaN where a column has no number. Pure. */
+void columns_largest(const float *value, int first, struct look_window w, int cols, float *out);
+void columns_mean(const float *value, int first, struct look_window w, int cols, float *out); /* the same, their mean */
 
 /* One block of rows: the layers, or the heads of a layer, of one series. */
 struct columns {

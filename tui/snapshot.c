@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lift of every layer in one map. Shared by snapshots as long as the map's data is the same memory, which the capture inside keeps alive. */
+/* Lift and rank of every layer in one map. Shared by snapshots as long as the map's data is the same memory, which the capture inside keeps alive. */
 struct lift_block {
 	atomic_int n_ref;
 	const float *source;
@@ -14,6 +14,7 @@ struct lift_block {
 	float *row;     /* (n_layer, n_prompt) */
 	float *largest; /* (n_layer) */
 	float *all;     /* (n_prompt) mean over layers */
+	float *percentile; /* (n_layer, n_prompt) mean over units of the share of candidates ranked lower */
 };
 
 struct text_block {
@@ -43,6 +44,7 @@ static void lift_unref(struct lift_block *b)
 	free(b->row);
 	free(b->largest);
 	free(b->all);
+	free(b->percentile);
 	free(b);
 }
 
@@ -57,6 +59,19 @@ static void note_largest(struct lift_block *b, int layer, int first, int n)
 		b->all[j] += row[j] / (float)b->n_layer;
 }
 
+static void note_percentile(struct lift_block *b, const struct snapshot *s, int method, int layer)
+{
+	float *row = b->percentile + (size_t)layer * (size_t)b->n_prompt + s->first;
+	int units = evaluation_n_unit(s->evaluation);
+	for (int unit = 0; unit < units; unit++) {
+		const uint32_t *rank = evaluation_ranks(s->evaluation, method, layer, unit);
+		for (int j = 0; j < s->n_candidate; j++)
+			row[j] += (float)((uint32_t)s->n_candidate - rank[j]);
+	}
+	for (int j = 0; j < s->n_candidate; j++)
+		row[j] /= (float)units * (float)s->n_candidate;
+}
+
 static int lift_make(struct lift_block **out, const struct snapshot *s, int method, const float *source, struct err *e)
 {
 	const struct capture *c = s->capture;
@@ -66,14 +81,17 @@ static int lift_make(struct lift_block **out, const struct snapshot *s, int meth
 		return err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", c->n_layer, c->n_prompt);
 	*b = (struct lift_block){.n_ref = 1, .source = source, .n_layer = c->n_layer, .n_prompt = c->n_prompt,
 		.row = malloc((size_t)c->n_layer * n_row * sizeof *b->row), .largest = malloc((size_t)c->n_layer * sizeof *b->largest),
-		.all = calloc(n_row, sizeof *b->all), .capture = capture_ref(c)};
+		.all = calloc(n_row, sizeof *b->all), .percentile = calloc((size_t)c->n_layer * n_row, sizeof *b->percentile),
+		.capture = capture_ref(c)};
 	int rc = 0;
-	if (!b->row || !b->largest || !b->all)
+	if (!b->row || !b->largest || !b->all || !b->percentile)
 		rc = err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", c->n_layer, c->n_prompt);
 	for (int layer = 0; !rc && layer < c->n_layer; layer++) {
 		rc = evaluation_lift(s->evaluation, method, layer, -1, b->row + (size_t)layer * n_row, e);
-		if (!rc)
-			note_largest(b, layer, s->first, s->n_candidate);
+		if (rc)
+			break;
+		note_largest(b, layer, s->first, s->n_candidate);
+		note_percentile(b, s, method, layer);
 	}
 	if (rc)
 		lift_unref(b);
@@ -236,6 +254,12 @@ const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer
 	return b->row + (size_t)layer * (size_t)b->n_prompt;
 }
 
+const float *snapshot_layer_percentile(const struct snapshot *s, int series, int layer)
+{
+	const struct lift_block *b = s->series[series].lift;
+	return b ? b->percentile + (size_t)layer * (size_t)b->n_prompt : NULL;
+}
+
 const float *snapshot_all_lift(const struct snapshot *s, int series)
 {
 	return s->series[series].lift ? s->series[series].lift->all : NULL;
@@ -252,31 +276,35 @@ static const struct capture_map *map_of(const struct snapshot *s, int series)
 	return s->series[series].method < 0 ? NULL : capture_find(s->capture, s->series[series].map);
 }
 
-/* Attention on token j, summed over the query heads of a unit. */
-static double unit_attention(const struct snapshot *s, const struct capture_map *map, int layer, int unit, int j)
+/* Query heads of a unit. */
+struct heads {
+	int first, end;
+};
+
+static struct heads heads_of(const struct snapshot *s, int unit)
 {
 	int group = s->capture->n_head / evaluation_n_unit(s->evaluation);
-	double sum = 0;
-	for (int h = unit * group; h < (unit + 1) * group; h++)
-		sum += capture_row(s->capture, map, layer, h)[j];
-	return sum;
+	return (struct heads){unit * group, unit * group + group};
 }
 
 bool snapshot_unit_lift(const struct snapshot *s, int series, int layer, int unit, float *out)
 {
 	const struct capture_map *map = map_of(s, series);
+	struct heads heads = heads_of(s, unit);
 	double mass = 0;
 	if (!map)
 		return false;
 	for (int j = 0; j < s->capture->n_prompt; j++)
-		out[j] = NAN;
-	for (int j = s->first; j < s->first + s->n_candidate; j++) {
-		double here = unit_attention(s, map, layer, unit, j);
-		out[j] = (float)here;
-		mass += here;
+		out[j] = j >= s->first && j < s->first + s->n_candidate ? 0 : NAN;
+	for (int h = heads.first; h < heads.end; h++) {
+		const float *row = capture_row(s->capture, map, layer, h);
+		for (int j = s->first; j < s->first + s->n_candidate; j++) {
+			out[j] += row[j];
+			mass += (double)row[j];
+		}
 	}
 	for (int j = s->first; j < s->first + s->n_candidate; j++)
-		out[j] = mass > 0 ? (float)(out[j] * s->n_candidate / mass) : NAN;
+		out[j] = mass > 0 ? (float)((double)out[j] / mass * s->n_candidate) : NAN;
 	return true;
 }
 
@@ -299,16 +327,21 @@ bool snapshot_attention(const struct snapshot *s, int series, int layer, int hea
 double snapshot_token_lift(const struct snapshot *s, int series, struct scope scope, int token)
 {
 	const struct capture_map *map = map_of(s, series);
-	double mass = 0;
+	double mass = 0, here = 0;
 	if (!map || token < s->first || token >= s->first + s->n_candidate)
 		return NAN;
 	if (scope.layer < 0)
 		return (double)snapshot_all_lift(s, series)[token];
 	if (scope.kv_head < 0)
 		return (double)snapshot_layer_lift(s, series, scope.layer, NULL)[token];
-	for (int j = s->first; j < s->first + s->n_candidate; j++)
-		mass += unit_attention(s, map, scope.layer, scope.kv_head, j);
-	return mass > 0 ? unit_attention(s, map, scope.layer, scope.kv_head, token) * s->n_candidate / mass : NAN;
+	struct heads heads = heads_of(s, scope.kv_head);
+	for (int h = heads.first; h < heads.end; h++) {
+		const float *row = capture_row(s->capture, map, scope.layer, h);
+		here += (double)row[token];
+		for (int j = s->first; j < s->first + s->n_candidate; j++)
+			mass += (double)row[j];
+	}
+	return mass > 0 ? here / mass * s->n_candidate : NAN;
 }
 
 int snapshot_find(const struct snapshot *s, const char *name)

@@ -7,7 +7,7 @@
 #include "analysis/evaluation.h"
 #include "tui/token_text.h"
 
-struct lift_block; /* lift of every layer, counted */
+struct lift_block; /* lift and rank of every layer, counted */
 
 struct series { /* one method that can be drawn as a map; series 0 is truth, also before anything is known of it */
 	int method;        /* in the evaluation; -1: not measured (yet) */
@@ -42,6 +42,8 @@ void snapshot_unref(const struct snapshot *s); /* NULL is allowed; any thread */
  * the candidates. NULL when the series is not measured. */
 const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer, float *largest);
 const float *snapshot_all_lift(const struct snapshot *s, int series);
+/* Mean over the layer's units of the share of candidates ranked lower (n_prompt); of candidates only. */
+const float *snapshot_layer_percentile(const struct snapshot *s, int series, int layer);
 /* Lift of one query head into out (n_prompt), and of the mean of a unit's query heads, from which it chooses. False when not measured. */
 bool snapshot_head_lift(const struct snapshot *s, int series, int layer, int head, float *out);
 bool snapshot_unit_lift(const struct snapshot *s, int series, int layer, int unit, float *out);

@@ -197,12 +197,20 @@ failed:
 	return rc;
 }
 
+/* Leaves an empty screen behind: tmux, when its window was resized meanwhile, brings lines of it back among the shell's. */
+static void leave_full_screen(void)
+{
+	send(PASTE_OFF);
+	erase();
+	refresh();
+	endwin();
+}
+
 void term_close(struct term *t)
 {
 	if (!t)
 		return;
-	send(PASTE_OFF);
-	endwin();
+	leave_full_screen();
 	delscreen(t->screen);
 	guard_close();
 	if (t->owns_in)
@@ -481,8 +489,7 @@ bool term_next(struct term *t, struct event *out)
 
 void term_suspend(struct term *t)
 {
-	send(PASTE_OFF);
-	endwin();
+	leave_full_screen();
 	guard_pause();
 	kill(0, SIGTSTP); /* the whole job, as the terminal's own ^Z does: a make that waits for us stops too */
 	guard_resume();

@@ -279,11 +279,27 @@ static void add_lift(const struct evaluation *ev, const struct score_job *job, i
 		out[i] += sum > 0 ? weight * row[ev->first + i] / sum * ev->n_cand : NAN;
 }
 
+/* One head's row as it lies in the map, without a copy: screens ask for many while a key is held down. */
+static void lift_of_row(const struct evaluation *ev, const float *row, float *out)
+{
+	double sum = 0;
+	for (int i = 0; i < ev->n_cand; i++)
+		sum += (double)row[ev->first + i];
+	for (int j = 0; j < ev->capture->n_prompt; j++)
+		out[j] = NAN;
+	for (int i = 0; sum > 0 && i < ev->n_cand; i++)
+		out[ev->first + i] = (float)((double)row[ev->first + i] / sum * ev->n_cand);
+}
+
 int evaluation_lift(const struct evaluation *ev, int m, int layer, int head, float *out, struct err *e)
 {
 	const struct score_job *job = lift_job(ev, m);
 	if (!job)
 		return err_set(e, ERR_USE, "%s has an order but no attention, so no lift", ev->method[m].method->label);
+	if (head >= 0 && !job->how.per_visible_rows) {
+		lift_of_row(ev, capture_row(ev->capture, job->map, layer, head), out);
+		return 0;
+	}
 	int n = ev->capture->n_prompt, first = head < 0 ? 0 : head, end = head < 0 ? ev->capture->n_head : head + 1;
 	double *row = calloc(2 * (size_t)n, sizeof *row), *sum = row ? row + n : NULL;
 	if (!row)

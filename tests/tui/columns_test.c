@@ -5,24 +5,34 @@
 
 #include "analysis/synthetic.h"
 
-TEST(columns, largest_or_mean_of_the_tokens)
+TEST(columns, largest_of_the_tokens)
 {
-	float value[10] = {NAN, NAN, 1, 2, 3, 4, 5, 6, 7, NAN}, out[7];
-	struct look_window w = {0, 7};
-	columns_aggregate(value, 2, w, 3, AGGREGATE_MAX, out);
-	CHECK_NEAR(out[0], 2, 0);
-	CHECK_NEAR(out[1], 4, 0);
-	CHECK_NEAR(out[2], 7, 0);
-	columns_aggregate(value, 2, w, 3, AGGREGATE_MEAN, out);
-	CHECK_NEAR(out[0], 1.5, 0);
-	CHECK_NEAR(out[1], 3.5, 0);
+	float value[12] = {NAN, NAN, 1, 2, 3, 4, 5, 7, 6, 5, 4, NAN}, out[9];
+	columns_largest(value, 2, (struct look_window){0, 9}, 3, out);
+	CHECK_NEAR(out[0], 3, 0);
+	CHECK_NEAR(out[1], 7, 0);
 	CHECK_NEAR(out[2], 6, 0);
-	columns_aggregate(value, 2, (struct look_window){4, 2}, 7, AGGREGATE_MAX, out); /* a token in several columns */
+	columns_largest(value, 2, (struct look_window){0, 9}, 1, out); /* more than four side by side */
+	CHECK_NEAR(out[0], 7, 0);
+	columns_largest(value, 2, (struct look_window){4, 2}, 7, out); /* a token in several columns */
 	CHECK_NEAR(out[0], 5, 0);
-	CHECK_NEAR(out[6], 6, 0);
+	CHECK_NEAR(out[6], 7, 0);
 	value[3] = NAN;
-	columns_aggregate(value, 2, (struct look_window){1, 1}, 1, AGGREGATE_MAX, out);
+	columns_largest(value, 2, (struct look_window){1, 1}, 1, out);
 	CHECK(isnan(out[0]));
+	columns_largest(value, 2, (struct look_window){0, 9}, 1, out); /* a missing one hides no other */
+	CHECK_NEAR(out[0], 7, 0);
+}
+
+TEST(columns, mean_of_the_tokens)
+{
+	float value[8] = {NAN, 1, 2, 3, 4, 5, 6, NAN}, out[7];
+	columns_mean(value, 1, (struct look_window){0, 6}, 2, out);
+	CHECK_NEAR(out[0], 2, 0);
+	CHECK_NEAR(out[1], 5, 0);
+	columns_mean(value, 1, (struct look_window){1, 2}, 4, out);
+	CHECK_NEAR(out[0], 2, 0);
+	CHECK_NEAR(out[3], 3, 0);
 }
 
 static void open_synthetic(struct look *l)
@@ -60,6 +70,23 @@ TEST(columns, rows_are_made_once)
 	look_zoom(&l, -1, 50);
 	CHECK_NEAR(columns_row(&c, &l, 1, -1, 2, 50)[7], first, 0);
 	columns_free(&c);
+	look_free(&l);
+}
+
+TEST(columns, percentile_of_a_layer_is_the_mean_of_its_heads)
+{
+	struct look l;
+	open_synthetic(&l);
+	int units = look_n_unit(&l), n = l.snap->n_candidate;
+	for (int series = 0; series < 3; series++) {
+		const float *row = snapshot_layer_percentile(l.snap, series, 2);
+		for (int j = 0; j < n; j += 37) {
+			double sum = 0;
+			for (int unit = 0; unit < units; unit++)
+				sum += 1 - (double)evaluation_ranks(l.snap->evaluation, l.snap->series[series].method, 2, unit)[j] / n;
+			CHECK_NEAR(row[l.snap->first + j], sum / units, 1e-6);
+		}
+	}
 	look_free(&l);
 }
 
