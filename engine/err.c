@@ -3,25 +3,32 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text from files may carry control characters that would move a terminal's cursor. */
+#include "engine/utf8.h"
+
+/* Text from files may be no UTF-8 at all, or carry control characters (C0, DEL, C1) that would move a terminal's cursor. */
 static void make_safe(char *text)
 {
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	size_t n = strlen(text), n_bytes;
+	for (size_t at = 0; at < n; at += n_bytes) {
+		uint32_t code;
+		n_bytes = utf8_decode(text + at, n - at, &code);
+		if (n_bytes == 1 && code >= 0x20 && code != 0x7f)
+			continue;
+		if (n_bytes > 1 && code >= 0xa0)
+			continue;
+		n_bytes = n_bytes ? n_bytes : 1;
+		memset(text + at, '?', n_bytes);
+	}
 }
 
-/* Cuts a character that did not fit whole. */
+/* Takes away the character that a full buffer cut in two. */
 static void trim_half_character(char *text)
 {
-	size_t end = strlen(text), at = end;
-	while (at > 0 && end - at < 4 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+	size_t n = strlen(text), at = n;
+	while (at > 0 && n - at < 3 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
 		at--;
-	if (at == 0)
-		return;
-	unsigned char lead = (unsigned char)text[at - 1];
-	size_t want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-	if (end - (at - 1) < want)
+	uint32_t code;
+	if (at > 0 && ((unsigned char)text[at - 1] & 0xc0) == 0xc0 && !utf8_decode(text + at - 1, n - at + 1, &code))
 		text[at - 1] = '\0';
 }
 
@@ -32,10 +39,11 @@ enum err_code err_set(struct err *e, enum err_code code, const char *format, ...
 	e->code = code;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(e->text, sizeof e->text, format, args);
+	int n = vsnprintf(e->text, sizeof e->text, format, args);
 	va_end(args);
+	if (n >= (int)sizeof e->text)
+		trim_half_character(e->text);
 	make_safe(e->text);
-	trim_half_character(e->text);
 	return code;
 }
 

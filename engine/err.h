@@ -4,7 +4,7 @@
  * writes one line into its last argument: what failed, where, and the limit that was crossed. Nothing
  * below main() prints or exits. A line is complete in itself ("model.gguf: tensor blk.3.attn_q.weight
  * ends at byte 9000, the file has 8192"), carries no trailing newline, and is safe to show on a screen:
- * control characters that came from a file are replaced when the line is written.
+ * control characters and bytes that are no UTF-8, which came from a file, are replaced when the line is written.
  */
 #ifndef KVGLASS_ENGINE_ERR_H
 #define KVGLASS_ENGINE_ERR_H

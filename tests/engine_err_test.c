@@ -10,6 +10,15 @@ TEST(err, control_characters_are_replaced)
 	CHECK_STR(e.text, "a?[2J?b");
 }
 
+TEST(err, text_is_utf8_whatever_a_file_called_itself)
+{
+	struct err e;
+	err_set(&e, ERR_FORMAT, "%s", "caf\xc3\xa9 \xff\xc3 \xed\xa0\x80 \xc2\x9b" "2J \xe2\x82\xac");
+	CHECK_STR(e.text, "caf\xc3\xa9 ?? ??? ??2J \xe2\x82\xac");
+	err_set(&e, ERR_FORMAT, "%s", "half a character at the end: \xe2\x82");
+	CHECK_STR(e.text, "half a character at the end: ??");
+}
+
 TEST(err, long_text_is_cut_between_characters)
 {
 	struct err e;
