@@ -6,7 +6,8 @@
  *     bind.c                           configuration + tensors -> struct model, every shape checked
  *     rope.c                           rotary frequencies
  *     fingerprint.c                    model_sha256 and its cache
- *     open.c                           the public functions
+ *     storage.c                        memory and maps that live as long as the model
+ *     open.c, open_folder.c            the public functions; a folder's weight files and their index
  */
 #ifndef KVGLASS_ENGINE_MODEL_BUILD_H
 #define KVGLASS_ENGINE_MODEL_BUILD_H
@@ -30,9 +31,11 @@ struct model_storage {
 	char sha256[65];
 };
 
+void storage_free(struct model_storage *s);
 /* Zeroed memory that model_close() frees; NULL when there is none. */
 void *storage_take(struct model_storage *s, size_t n_bytes);
 char *storage_text(struct model_storage *s, const char *text);
+int storage_map(struct model_storage *s, const char *path, struct err *e); /* one more weight file */
 
 /* ---- configuration ------------------------------------------------------------------------------------------- */
 
@@ -60,6 +63,7 @@ int config_check(const struct model_config *c, const char *path, struct err *e);
 
 int config_from_gguf(struct model_config *out, const struct gguf_file *g, const char *path, struct err *e);
 int config_from_folder(struct model_config *out, const char *folder, struct err *e);
+int config_from_json(struct model_config *out, const char *text, size_t n_bytes, const char *path, struct err *e); /* its config.json */
 
 /* out (head_dim / 2), see model.h's rope_inv_freq */
 void rope_frequencies(const struct rope_config *c, int head_dim, float *out);
@@ -103,6 +107,9 @@ extern const struct naming naming_gguf, naming_folder;
 
 /* Fills the model from configuration and tensors. Tensors that are left over are an error: what they would add is missing here. */
 int model_bind(struct model *m, const struct model_config *c, struct tensor_set *set, const struct naming *names, struct err *e);
+
+/* Fills m (info.path and storage are set) from a folder: files mapped, bound, tokenizer loaded. */
+int model_open_folder(struct model *m, struct err *e);
 
 /* SHA-256 of the mapped files in order: looked up in the cache folder's list, else computed and put there. A list that cannot be
  * read or written only costs the time. */

@@ -205,9 +205,21 @@ static int read_config(const struct reader *r, struct model_config *c)
 	return rc ? rc : config_check(c, r->path, r->e);
 }
 
+int config_from_json(struct model_config *out, const char *text, size_t n_bytes, const char *path, struct err *e)
+{
+	json_error_t je;
+	json_t *root = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &je);
+	*out = (struct model_config){0};
+	if (!root)
+		return err_set(e, ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
+	struct reader r = {root, path, e};
+	int rc = read_config(&r, out);
+	json_decref(root);
+	return rc;
+}
+
 int config_from_folder(struct model_config *out, const char *folder, struct err *e)
 {
-	*out = (struct model_config){0};
 	char *path = NULL, *text = NULL;
 	size_t n = 0;
 	if (asprintf(&path, "%s/config.json", folder) < 0)
@@ -215,15 +227,8 @@ int config_from_folder(struct model_config *out, const char *folder, struct err 
 	int rc = file_read_all(path, MAX_CONFIG_BYTES, &text, &n, e);
 	if (rc == ERR_SYSTEM)
 		err_prefix(e, "%s is no model folder", folder);
-	json_t *root = NULL;
-	json_error_t je;
-	if (!rc && !(root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je)))
-		rc = err_set(e, ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
-	if (!rc) {
-		struct reader r = {root, path, e};
-		rc = read_config(&r, out);
-	}
-	json_decref(root);
+	if (!rc)
+		rc = config_from_json(out, text, n, path, e);
 	free(text);
 	free(path);
 	return rc;

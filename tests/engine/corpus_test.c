@@ -7,6 +7,7 @@
 #include "engine/file/gguf.h"
 #include "engine/lookahead/parts.h"
 #include "engine/lookahead_report.h"
+#include "engine/model/build.h"
 #include "tests/support/test.h"
 
 typedef int parser(const uint8_t *data, size_t size, struct err *e);
@@ -70,6 +71,29 @@ static int parse_lookahead(const uint8_t *data, size_t size, struct err *e)
 	return rc;
 }
 
+/* A GGUF as far as its weights are bound (the tokenizer has its own fuzzer), or a config.json. */
+static int parse_model(const uint8_t *data, size_t size, struct err *e)
+{
+	struct gguf_file g;
+	struct model_config c;
+	struct tensor_set set = {0};
+	if (size && *data != 'G')
+		return config_from_json(&c, (const char *)data, size, "corpus", e);
+	struct model m = {.storage = calloc(1, sizeof *m.storage)};
+	pthread_mutex_init(&m.storage->hash_lock, NULL);
+	int rc = gguf_parse(&g, data, size, "corpus", e);
+	if (!rc)
+		rc = config_from_gguf(&c, &g, "corpus", e);
+	if (!rc)
+		rc = tensor_set_from_gguf(&set, &g, "corpus", e);
+	if (!rc)
+		rc = model_bind(&m, &c, &set, &naming_gguf, e);
+	tensor_set_free(&set);
+	gguf_free(&g);
+	storage_free(m.storage);
+	return rc;
+}
+
 TEST(corpus, gguf)
 {
 	int n, n_sound = replay("tests/corpus/gguf/*", parse_gguf, &n);
@@ -86,4 +110,10 @@ TEST(corpus, lookahead)
 {
 	int n, n_sound = replay("tests/corpus/lookahead/*", parse_lookahead, &n);
 	CHECK(n >= 5 && n_sound >= 2 && n_sound < n);
+}
+
+TEST(corpus, model)
+{
+	int n, n_sound = replay("tests/corpus/model/*", parse_model, &n);
+	CHECK(n >= 7 && n_sound >= 5 && n_sound < n);
 }
