@@ -234,6 +234,15 @@ TEST(command_run, refusals)
 	program_run(&r, NULL, "run", "-m", model, "-p", "ab\xc3", NULL);
 	CHECK_PROGRAM_ERROR(&r, 1, "byte 0xc3 at offset 2");
 	program_free(&r);
+	const char *text = test_scratch("half.txt");
+	FILE *out = fopen(text, "w");
+	CHECK(out && fputs("abc\xe2\x82", out) >= 0 && !fclose(out));
+	program_run(&r, NULL, "run", "-m", model, "-p", prose, "--response", text, NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "half.txt: not valid UTF-8: byte 0xe2 at offset 3");
+	program_free(&r);
+	program_run(&r, NULL, "run", "-m", model, "-f", text, NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "half.txt: not valid UTF-8: byte 0xe2 at offset 3");
+	program_free(&r);
 	program_run(&r, NULL, "run", "-m", model, "-p", prose, "--budget", "36", "-o", kvg, NULL);
 	CHECK_PROGRAM_ERROR(&r, 1, "budget 36: nothing to choose");
 	program_free(&r);

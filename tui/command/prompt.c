@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/file.h"
+#include "engine/utf8.h"
 
 /* No context is that long: a prompt beyond it is a mistake (a model file, a dump), found before it fills the memory. */
 static const size_t longest_prompt = (size_t)256 << 20;
@@ -23,7 +24,17 @@ int prompt_check(const struct options *o, bool needed, struct err *e)
 
 int prompt_read_file(char **text, size_t *n_bytes, const char *path, struct err *e)
 {
-	return file_read_all(path, longest_prompt, text, n_bytes, e);
+	int rc = file_read_all(path, longest_prompt, text, n_bytes, e);
+	if (rc)
+		return rc;
+	size_t bad = utf8_first_invalid(*text, *n_bytes);
+	if (bad == *n_bytes)
+		return 0;
+	err_set(e, ERR_FORMAT, "%s: not valid UTF-8: byte 0x%02x at offset %zu", strcmp(path, "-") ? path : "standard input",
+		(unsigned char)(*text)[bad], bad);
+	free(*text);
+	*text = NULL;
+	return ERR_FORMAT;
 }
 
 int prompt_read(struct prompt *out, const struct options *o, struct err *e)

@@ -16,7 +16,7 @@ struct prompt {
 /* Reads -f or copies -p. An empty prompt is refused here, by name. */
 int prompt_read(struct prompt *out, const struct options *o, struct err *e);
 void prompt_free(struct prompt *p); /* safe on a zeroed struct */
-/* Reads a text file such as --response names. */
+/* Reads a text file such as --response names; - is standard input. What is not valid UTF-8 is refused with the byte. */
 int prompt_read_file(char **text, size_t *n_bytes, const char *path, struct err *e);
 
 enum prompt_mode prompt_mode_of(const struct options *o);

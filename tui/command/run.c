@@ -116,7 +116,8 @@ static int stopped(struct job *job, struct err *e)
 static int measure(struct job *job, struct err *e)
 {
 	struct progress_line line;
-	struct measure_options options = settings_measure(job->o);
+	const char *names[SETTINGS_MAX_METHODS];
+	struct measure_options options = settings_measure(job->o, names);
 	double load_ms = job->timings.load;
 	options.response = job->response;
 	options.response_bytes = job->response_bytes;
@@ -127,6 +128,8 @@ static int measure(struct job *job, struct err *e)
 	int rc = measure_prompt(&job->capture, job->model, job->prompt.text, job->prompt.n_bytes, &options, &watch, &job->timings, e);
 	progress_line_end(&line);
 	job->timings.load = load_ms;
+	if (rc == ERR_FORMAT || rc == ERR_LIMIT) /* the text is to blame: which file was it? */
+		err_prefix(e, "%s", job->prompt.name);
 	return rc == ERR_CANCELLED ? stopped(job, e) : rc;
 }
 
@@ -149,6 +152,13 @@ static const char *response_text(const struct capture *c, size_t *n_bytes)
 	return c->text + c->offset[c->n_prompt];
 }
 
+/* What the capture says about how it was made. */
+static const char *told(const struct capture *c, const char *key)
+{
+	const char *value = capture_meta(c, key);
+	return value ? value : "unknown";
+}
+
 static json_t *ids_json(const int32_t *id, int n)
 {
 	json_t *list = json_array();
@@ -163,11 +173,12 @@ static json_t *result_json(const struct job *job)
 	size_t n;
 	const struct capture *c = job->capture;
 	const struct model_info *m = model_info(job->model);
-	const char *text = response_text(c, &n), *mode = capture_meta(c, "prompt_mode");
+	const char *text = response_text(c, &n);
 	json_t *timings = json_pack("{s:f, s:f, s:f, s:f}", "load", job->timings.load, "prefill", job->timings.prefill, "lookahead",
 		job->timings.lookahead, "decode", job->timings.decode);
-	return json_pack("{s:o, s:s?, s:i, s:i, s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o}", "model", table_json_text(m->name, strlen(m->name)),
-		"prompt_mode", mode, "n_prompt", c->n_prompt, "n_response", c->n_response, "response", table_json_text(text, n), "prompt_ids",
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o}", "model",
+		table_json_text(m->name, strlen(m->name)), "prompt_mode", told(c, "prompt_mode"), "response_source",
+		told(c, "response_source"), "response_end", told(c, "response_end"), "n_prompt", c->n_prompt, "n_response", c->n_response, "response", table_json_text(text, n), "prompt_ids",
 		ids_json(c->token, c->n_prompt), "response_ids", ids_json(c->token + c->n_prompt, c->n_response), "device", m->device,
 		"precision", m->precision, "peak_memory_bytes", (json_int_t)engine_peak_memory(), "timings_ms", timings, "compare",
 		table_compare_json(job->comparison));
@@ -204,7 +215,8 @@ static int print_text(const struct job *job, struct err *e)
 	print_visible(stdout, m->name, strlen(m->name));
 	printf(": %s, %d layers, %d query heads on %d KV heads, %s %s\n", m->arch_name, m->n_layer, m->n_head, m->n_kv_head,
 		m->device, m->precision);
-	printf("prompt of %s tokens, response of %s tokens:\n\n", n_prompt, n_response);
+	printf("prompt of %s tokens (%s), response of %s tokens (%s, %s):\n\n", n_prompt, told(c, "prompt_mode"), n_response,
+		told(c, "response_source"), told(c, "response_end"));
 	print_lines(stdout, text, n);
 	fputs("\n\n", stdout);
 	fflush(stdout); /* the table is written by others */

@@ -57,18 +57,25 @@ const struct preset *settings_preset(const char *name, const struct protocol *pr
 	return room;
 }
 
-/* SnapKV's query rows: those that were asked for, else those of the preset, else as many as the protocol protects. */
-static int window_rows(const struct options *o)
+/* Every known method but those that take all prompt rows to measure, and the map that the preset scores from. */
+static int name_methods(const struct preset *preset, const char *names[SETTINGS_MAX_METHODS])
 {
-	const struct preset *preset = o->preset ? preset_find(o->preset) : NULL;
-	return !GIVEN(o, window) && preset && preset->window_rows ? preset->window_rows : (int)o->window;
+	int n_known, n = 0;
+	const struct method *known = method_list(&n_known);
+	for (int i = 0; i < n_known && n < SETTINGS_MAX_METHODS - 1; i++)
+		if (!known[i].map || strcmp(known[i].map, "h2o"))
+			names[n++] = known[i].name;
+	if (preset->map)
+		names[n++] = preset->map;
+	return n;
 }
 
-struct measure_options settings_measure(const struct options *o)
+struct measure_options settings_measure(const struct options *o, const char *names[SETTINGS_MAX_METHODS])
 {
-	return (struct measure_options){
+	const struct preset *preset = o->preset ? preset_find(o->preset) : NULL;
+	struct measure_options m = {
 		.mode = prompt_mode_of(o),
-		.window = window_rows(o),
+		.window = (int)o->window,
 		.n_response = (int)o->tokens,
 		.temperature = (float)o->temperature,
 		.seed = (uint64_t)o->seed,
@@ -76,6 +83,11 @@ struct measure_options settings_measure(const struct options *o)
 		.n_method = o->methods.n,
 		.n_threads = (int)o->threads,
 	};
+	if (preset && !o->methods.n) {
+		m.n_method = name_methods(preset, names);
+		m.method = names;
+	}
+	return m;
 }
 
 struct compare_options settings_compare(const struct options *o, struct preset *room)

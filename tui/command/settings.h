@@ -12,8 +12,10 @@ int settings_check(const struct options *o, struct err *e);
 struct protocol settings_protocol(const struct options *o);
 /* The preset of that name with another protocol, in *room; NULL for no name. */
 const struct preset *settings_preset(const char *name, const struct protocol *protocol, struct preset *room);
-/* Without modules and response; lists point into o. */
-struct measure_options settings_measure(const struct options *o);
+/* Without modules and response. Lists point into o, or into names: a preset without --methods has everything measured that is
+ * cheap, and what it needs itself. */
+enum { SETTINGS_MAX_METHODS = 64 };
+struct measure_options settings_measure(const struct options *o, const char *names[SETTINGS_MAX_METHODS]);
 /* Lists point into o, the preset into *room. */
 struct compare_options settings_compare(const struct options *o, struct preset *room);
 /* --alpha, --any-base */

@@ -8,6 +8,7 @@
 
 #include <utf8proc.h>
 
+#include "engine/utf8.h"
 #include "tui/command/command.h"
 
 void remark(const struct options *o, const char *format, ...)
@@ -90,9 +91,9 @@ void progress_line_end(struct progress_line *p)
 
 /* ---- text ---- */
 
-static bool is_control(utf8proc_int32_t c)
+static bool is_control(uint32_t c)
 {
-	utf8proc_category_t category = utf8proc_category(c);
+	utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
 	return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_ZL ||
 	       category == UTF8PROC_CATEGORY_ZP;
 }
@@ -113,11 +114,9 @@ static void print_marks(FILE *out, const char *bytes, size_t n)
 static void print_safe(FILE *out, const char *bytes, size_t n_bytes, const char *let_through)
 {
 	while (n_bytes) {
-		utf8proc_int32_t c;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)bytes, (utf8proc_ssize_t)n_bytes, &c);
-		bool whole = n > 0;
-		size_t taken = whole ? (size_t)n : 1;
-		if (whole && (!is_control(c) || (c && c < 128 && strchr(let_through, c))))
+		uint32_t c;
+		size_t n = utf8_decode(bytes, n_bytes, &c), taken = n ? n : 1;
+		if (n && (!is_control(c) || (c && c < 128 && strchr(let_through, (int)c))))
 			fwrite(bytes, 1, taken, out);
 		else
 			print_marks(out, bytes, taken);

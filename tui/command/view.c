@@ -23,7 +23,8 @@ static int check(const struct options *o, struct err *e)
 	return settings_check(o, e);
 }
 
-struct texts { /* what files hold that the screen wants as text */
+struct texts { /* what files hold that the screen wants as text, and lists it points into */
+	const char *names[SETTINGS_MAX_METHODS];
 	struct prompt prompt;
 	char *response, *script;
 	size_t response_bytes, script_bytes;
@@ -41,7 +42,7 @@ static int read_texts(struct texts *t, const struct options *o, struct err *e)
 	return rc;
 }
 
-static struct screen_options screen_of(const struct options *o, const struct texts *t, char color[24], char charset[24],
+static struct screen_options screen_of(const struct options *o, struct texts *t, char color[24], char charset[24],
 	char background[24])
 {
 	struct screen_options s = {
@@ -53,7 +54,7 @@ static struct screen_options screen_of(const struct options *o, const struct tex
 		.modules = o->modules,
 		.load = settings_load(o),
 		.device = prompt_model_options(o),
-		.measure = settings_measure(o),
+		.measure = settings_measure(o, t->names),
 		.protocol = settings_protocol(o),
 		.budget = GIVEN(o, budget) ? (int)o->budget : 0,
 		.color = color,
