@@ -1,5 +1,6 @@
 #include "tui/app.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ const struct view *app_view(enum view_index i)
 static struct run_order order_of(const struct screen_options *o)
 {
 	return (struct run_order){.model = o->model, .prompt = o->prompt, .prompt_bytes = o->prompt_bytes, .prompt_file = o->prompt_file,
-		.modules = o->modules, .device = o->device, .measure = o->measure};
+		.modules = o->modules, .load = o->load, .device = o->device, .measure = o->measure};
 }
 
 static void begin(struct app *app)
@@ -444,6 +445,16 @@ static void draw_waiting(struct app *app, struct grid *g)
 		frame_bar(app, g, rect_sub(line, 0, 12, 1, 30), s->total > 0 ? (double)s->done / (double)s->total : 0);
 		grid_printf(g, line, 0, 44, theme_style(&app->theme, ROLE_DIM), "%s of %s \xc2\xb7 %s", number_grouped(done, s->done),
 			number_grouped(total, s->total), number_duration(took, s->seconds));
+	}
+}
+
+void app_wait_until_idle(struct app *app)
+{
+	app_news(app);
+	while (app->work.busy && !app->quit) {
+		struct pollfd p = {.fd = worker_fd(app->worker), .events = POLLIN};
+		poll(&p, 1, 1000);
+		app_news(app);
 	}
 }
 

@@ -57,6 +57,8 @@ void app_act(struct app *app, enum action_id action);
 /* Takes what the worker has. */
 void app_news(struct app *app);
 void app_draw(struct app *app, struct grid *g);
+/* Takes news until nothing goes on in the background: for scripts and measurements, which have nobody to keep waiting. */
+void app_wait_until_idle(struct app *app);
 
 /* For views and frames. */
 void app_say(struct app *app, enum role role, const char *format, ...) __attribute__((format(printf, 3, 4)));

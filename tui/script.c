@@ -1,6 +1,5 @@
 #include "tui/script.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +14,6 @@ struct stage_hand {
 	struct grid grid;
 	int line; /* of the script, for messages */
 };
-
-static void wait_until_idle(struct stage_hand *h)
-{
-	app_news(&h->app);
-	while (h->app.work.busy && !h->app.quit) {
-		struct pollfd p = {.fd = worker_fd(h->app.worker), .events = POLLIN};
-		poll(&p, 1, 1000);
-		app_news(&h->app);
-	}
-}
 
 static void press(struct stage_hand *h, int key)
 {
@@ -80,7 +69,7 @@ static int take_step(struct stage_hand *h, const char *step, struct err *e)
 	else if (event_key_from_name(step) != K_NONE)
 		press(h, event_key_from_name(step));
 	else if (!strcmp(step, "wait"))
-		wait_until_idle(h);
+		app_wait_until_idle(&h->app);
 	else if (begins(step, "type "))
 		type_text(h, step + 5);
 	else if (begins(step, "click ") || begins(step, "wheel-up ") || begins(step, "wheel-down "))
@@ -112,7 +101,7 @@ static int perform(struct stage_hand *h, const char *script, struct err *e)
 		script += n + (script[n] == '\n');
 	}
 	if (!rc) {
-		wait_until_idle(h);
+		app_wait_until_idle(&h->app);
 		draw(h);
 	}
 	return rc;

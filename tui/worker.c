@@ -129,8 +129,8 @@ static int load_modules(const struct run_order *r, const struct model *m, struct
 	if (!r->modules)
 		return 0;
 	if (!strcmp(r->modules, "untrained"))
-		return lookahead_untrained(out, m, 32, 8, 32, r->measure.seed, e);
-	return lookahead_load(out, m, r->modules, NULL, e);
+		return lookahead_untrained(out, m, 32, 0, 0, r->measure.seed, e);
+	return lookahead_load(out, m, r->modules, &r->load, e);
 }
 
 static int read_prompt(const struct run_order *r, char **text, size_t *n, struct err *e)

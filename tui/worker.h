@@ -21,6 +21,7 @@ struct run_order { /* copied */
 	size_t prompt_bytes;
 	const char *prompt_file; /* to read, or only to be named when there is a prompt; NULL: typed */
 	const char *modules;     /* path, "untrained" or NULL */
+	struct lookahead_load_options load;
 	struct model_options device;
 	struct measure_options measure; /* .modules is set by the runner; strings and lists must outlive the worker */
 };

@@ -49,3 +49,21 @@ TEST(command_bench, random_models)
 	CHECK_PROGRAM_ERROR(&r, 1, "--length 9000: from 32 to 8176 fit the model's 8192 positions");
 	program_free(&r);
 }
+
+TEST(command_bench, frames_of_the_screen)
+{
+	struct program_result r;
+	program_run(&r, NULL, "bench", "--screen", "--json", NULL);
+	json_t *all = PROGRAM_JSON(&r), *frames = json_object_get(all, "frames");
+	CHECK(json_number_value(json_object_get(all, "open_ms")) > 0);
+	CHECK(json_array_size(frames) > 10);
+	for (size_t i = 0; i < json_array_size(frames); i++) {
+		double median = json_number_value(json_object_get(json_array_get(frames, i), "median_ms"));
+		CHECK(median > 0 && median <= json_number_value(json_object_get(json_array_get(frames, i), "worst_ms")));
+	}
+	json_decref(all);
+	program_free(&r);
+	program_run(&r, NULL, "bench", "--screen", "-m", "x", NULL);
+	CHECK_PROGRAM_ERROR(&r, 2, "--screen needs no model");
+	program_free(&r);
+}

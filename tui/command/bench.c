@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/lookahead.h"
 #include "engine/random.h"
@@ -31,6 +30,8 @@ static int check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "--model and --synthetic exclude each other");
 	if (o->modules && !o->model)
 		return err_set(e, ERR_USE, "--modules needs --model");
+	if (o->screen && (o->model || o->synthetic))
+		return err_set(e, ERR_USE, "--screen needs no model");
 	if (o->synthetic && random_model_check(o->synthetic, e))
 		return err_prefix(e, "--synthetic");
 	return 0;
@@ -50,13 +51,6 @@ struct run { /* what the rounds of one length share */
 	struct bench_rate *rate;
 	struct err *e;
 };
-
-static double milliseconds_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 static void note(struct run *r, enum bench_stage stage, double ms)
 {
@@ -284,6 +278,8 @@ static int run(const struct options *o, struct err *e)
 	struct progress_line line;
 	struct model *model = NULL;
 	struct bench b = {0};
+	if (o->screen)
+		return bench_screen(o, e);
 	stop_on_signals();
 	progress_line_begin(&line, o);
 	int rc = o->model ? model_open(&model, o->model, &options, e)

@@ -38,6 +38,9 @@ struct bench {
 
 extern const char *const bench_stage_name[N_BENCH_STAGE];
 
+/* --screen: everything of it, printing included. */
+int bench_screen(const struct options *o, struct err *e);
+
 void bench_print_text(const struct bench *b);
 int bench_print_json(const struct bench *b, struct err *e);
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "analysis/compare.h"
@@ -70,13 +69,6 @@ static int check_output(const char *path, struct err *e)
 		rc = err_set(e, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	free(folder);
 	return rc;
-}
-
-static double milliseconds_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
 static int load(struct job *job, struct err *e)

@@ -25,14 +25,14 @@ void remark(const struct options *o, const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/* ---- progress ---- */
-
-static double seconds_now(void)
+double milliseconds_now(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+	return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
+
+/* ---- progress ---- */
 
 /* Spaces instead of an erase sequence: also right on a terminal that knows none. */
 static void rewrite_line(struct progress_line *p, const char *text)
@@ -60,16 +60,16 @@ static int report(void *user, const char *stage, int64_t done, int64_t total)
 		return 1;
 	if (!p->shown || total <= 0)
 		return 0;
-	double now = seconds_now();
+	double now = milliseconds_now();
 	if (strcmp(stage, p->stage)) {
 		snprintf(p->stage, sizeof p->stage, "%s", stage);
 		p->began = now;
-	} else if (now - p->printed < 0.1 && done < total) {
+	} else if (now - p->printed < 100 && done < total) {
 		return 0;
 	}
 	char text[80], left[32] = "";
-	if (now - p->began >= 1 && done > 0 && done < total)
-		write_left(left, sizeof left, (now - p->began) * (double)(total - done) / (double)done);
+	if (now - p->began >= 1000 && done > 0 && done < total)
+		write_left(left, sizeof left, (now - p->began) * 1e-3 * (double)(total - done) / (double)done);
 	snprintf(text, sizeof text, "%s %d %%%s", p->stage, (int)(100.0 * (double)done / (double)total), left);
 	rewrite_line(p, text);
 	p->printed = now;

@@ -15,12 +15,14 @@ void remark(const struct options *o, const char *format, ...) __attribute__((for
 struct progress_line {
 	bool shown;
 	char stage[32];
-	double began, printed; /* seconds on the monotonic clock: when the stage began, when the line was last written */
+	double began, printed; /* milliseconds_now(): when the stage began, when the line was last written */
 	int width;             /* characters on the line now */
 	struct progress progress; /* to be handed to the work; points back here, so the struct must not move */
 };
 void progress_line_begin(struct progress_line *p, const struct options *o);
 void progress_line_end(struct progress_line *p); /* clears the line */
+
+double milliseconds_now(void); /* on the monotonic clock */
 
 /* Bytes as a person reads them on a terminal: valid characters as they are; halves of characters and control characters as marks
  * (<E4>, \n), so nothing moves the cursor. */

@@ -196,6 +196,7 @@ static void run(struct app *app, struct start *s)
 		.prompt_bytes = typed ? s->field[ROW_TYPED].n : 0,
 		.prompt_file = typed ? NULL : s->field[ROW_FILE].text,
 		.modules = *modules ? modules : NULL,
+		.load = app->options->load,
 		.device = app->options->device,
 		.measure = app->options->measure,
 	};
