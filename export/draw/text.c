@@ -80,8 +80,8 @@ void text_engine_close(struct text_engine *t)
 	if (t->context)
 		g_object_unref(t->context);
 	if (t->map) {
-		pango_fc_font_map_set_config(PANGO_FC_FONT_MAP(t->map),
-			NULL); /* Pango 1.50 does not give its reference back */
+		/* Pango 1.50 does not give its reference back. */
+		pango_fc_font_map_set_config(PANGO_FC_FONT_MAP(t->map), NULL);
 		g_object_unref(t->map);
 	}
 	if (t->fonts)
