@@ -288,7 +288,7 @@ static void draw_method_line(struct app *app, struct grid *g, struct rect r)
 static void draw_legend(struct app *app, struct grid *g, struct rect r)
 {
 	static const char *const scale[] = {
-		[RAMP_LIFT] = "lift 1\xc3\x97\xe2\x80\x93" "100\xc3\x97", [RAMP_PERCENTILE] = "rank percentile", [RAMP_RAW] = "share of the largest",
+		[RAMP_LIFT] = ("lift 1\xc3\x97\xe2\x80\x93" "100\xc3\x97"), [RAMP_PERCENTILE] = "rank percentile", [RAMP_RAW] = "share of the largest",
 		[RAMP_DIFFERENCE] = "lift against truth's",
 	};
 	const struct look *l = &app->look;
