@@ -95,7 +95,7 @@ FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: all help demo test unit fuzz coverage golden packages install-packages model install clean man check-includes check-docs demo-run test-run FORCE
+.PHONY: all help demo test unit fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -177,6 +177,9 @@ rewrite-screens: $(BUILD)/tests/run ## write the expected screens (tests/screens
 	$(Q)$(BUILD)/tests/run --rewrite screens
 
 # a picture of a screen dump: make picture dump=tests/screens/maps-least.screen png=/tmp/screen.png
+pictures: build/kvglass ## draw the pictures of README again (samples/pictures)
+	+$(Q)samples/draw-pictures
+
 picture: $(BUILD)/tests/screens/dump_png ## a screen dump as a picture: dump=FILE png=FILE
 	$(Q)$(BUILD)/tests/screens/dump_png $(dump) $(png)
 
