@@ -2,81 +2,76 @@
  * with a running maximum and sum per row, so nothing of size rows x keys is stored.
  *
  * A block is the rows of all query heads that share a KV head, stacked: both products of a tile are then one matrix product of
- * about STACK_ROWS rows. Tiles behind the block's last row are skipped and the last tile is cut there. The final maximum and sum
- * of every row stay behind for the captures (capture.c).
+ * about STACK_ROWS rows. Tiles behind the block's last row are skipped and the last tile is cut there.
  */
 #include "engine/cpu/cpu.h"
 
 #include <math.h>
 #include <string.h>
 
-int cpu_block_rows(const struct model_info *info)
+static int group_size(const struct model_info *info)
 {
-	int rows = STACK_ROWS / (info->n_head / info->n_kv_head);
-	return rows >= 16 ? rows / 8 * 8 : rows > 0 ? rows : 1;
+	return info->n_head / info->n_kv_head;
 }
 
-static size_t stacked_rows(const struct model_info *info)
+/* Query rows of a block: times the group's size about STACK_ROWS. */
+static int block_rows(const struct model_info *info)
 {
-	return (size_t)cpu_block_rows(info) * (size_t)(info->n_head / info->n_kv_head);
+	int rows = STACK_ROWS / group_size(info);
+	return rows >= 16 ? rows / 8 * 8 : rows > 0 ? rows : 1;
 }
 
 size_t cpu_attention_scratch(const struct model_info *info)
 {
-	size_t stack = stacked_rows(info);
-	if (stack < FEW_ROWS * (size_t)(info->n_head / info->n_kv_head))
-		stack = FEW_ROWS * (size_t)(info->n_head / info->n_kv_head);
-	return stack * (2 * (size_t)info->head_dim + KEY_TILE) + KEY_TILE;
+	size_t block = (size_t)(block_rows(info) * group_size(info)), few = (size_t)(FEW_ROWS * group_size(info));
+	return (block > few ? block : few) * (2 * (size_t)info->head_dim + KEY_TILE + 2);
 }
 
 void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, float *out)
 {
 	const struct model_info *info = &c->model->info;
-	int group = info->n_head / info->n_kv_head, d = info->head_dim;
+	int group = group_size(info), d = info->head_dim;
 	float factor = (float)(1.0 / sqrt(d));
 	for (int head = 0; head < group; head++)
-		for (int i = 0; i < n; i++) {
+		for (int i = 0; i < n; i++, out += d) {
 			const float *q = cpu_rows(c, ROWS_Q) + ((size_t)row[i] * (size_t)info->n_head + (size_t)(kv_head * group + head)) * (size_t)d;
-			for (int k = 0; k < d; k++)
-				*out++ = q[k] * factor;
+			memcpy(out, q, (size_t)d * sizeof *out);
+			c->simd->rows->scale(out, factor, d);
 		}
 }
 
-struct block { /* of query rows against one KV head */
+void cpu_check_sum(struct cpu *c, int layer, float sum)
+{
+	int none = -1;
+	if (!isfinite(sum))
+		atomic_compare_exchange_strong(&c->bad_layer, &none, layer);
+}
+
+struct block { /* query rows against one KV head */
 	struct cpu *c;
-	const struct attention_op *op;
-	int kv_head, first_row, n_row, n_stacked; /* rows of the step */
-	float *q, *score, *out;                   /* (n_stacked, head_dim), (n_stacked, KEY_TILE), (n_stacked, head_dim) */
-	float *max, *sum;                         /* stacked row (head, i) at head * max_rows + i: into AREA_ROW_MAX, AREA_ROW_SUM */
+	int layer, kv_head;
+	int first_row, n_row; /* rows of the step */
+	int n_stacked;        /* stacked row s: head s / n_row of the group, row first_row + s % n_row */
+	float *q, *score, *out; /* (n_stacked, head_dim), (n_stacked, KEY_TILE), (n_stacked, head_dim) */
+	float *max, *sum;       /* (n_stacked) so far */
 };
 
 /* Scores of a tile become exponentials against the row's new maximum; what was summed before is brought to that maximum. */
-static void soften_tile(const struct block *b, int tile, int n_key)
+static void soften_row(const struct block *b, int s, int tile, int visible, int n_key)
 {
-	const struct cpu *c = b->c;
-	int d = c->model->info.head_dim;
-	for (int s = 0; s < b->n_stacked; s++) {
-		int i = s % b->n_row, visible = c->step.position + b->first_row + i + 1 - tile * KEY_TILE;
-		size_t at = (size_t)(s / b->n_row) * (size_t)c->max_rows + (size_t)i;
-		float *score = b->score + (size_t)s * KEY_TILE;
-		if (visible > n_key)
-			visible = n_key;
-		if (visible <= 0) {
-			memset(score, 0, (size_t)n_key * sizeof *score);
-			continue;
-		}
-		float most = c->simd->rows->largest(score, visible);
-		if (tile == 0) {
-			b->max[at] = most;
-			b->sum[at] = 0;
-		} else if (most > b->max[at]) {
-			float factor = expf(b->max[at] - most);
-			b->max[at] = most;
-			b->sum[at] *= factor;
-			c->simd->rows->scale(b->out + (size_t)s * (size_t)d, factor, d);
-		}
-		b->sum[at] += c->simd->rows->exp_row(score, b->max[at], visible, n_key);
+	const struct simd_rows *k = b->c->simd->rows;
+	int d = b->c->model->info.head_dim;
+	float *score = b->score + (size_t)s * KEY_TILE, most = k->largest(score, visible);
+	if (tile == 0) {
+		b->max[s] = most;
+		b->sum[s] = 0;
+	} else if (most > b->max[s]) {
+		float factor = expf(b->max[s] - most);
+		b->max[s] = most;
+		b->sum[s] *= factor;
+		k->scale(b->out + (size_t)s * (size_t)d, factor, d);
 	}
+	b->sum[s] += k->exp_row(score, b->max[s], visible, n_key);
 }
 
 static void attend_tile(const struct block *b, int tile, int n_key)
@@ -84,11 +79,17 @@ static void attend_tile(const struct block *b, int tile, int n_key)
 	struct cpu *c = b->c;
 	int d = c->model->info.head_dim;
 	struct gemm scores = {.m = b->n_stacked, .n = n_key, .k = d, .a = b->q, .lda = d,
-		.b = cpu_key_tile(c, b->op->layer, tile, b->kv_head), .ldb = KEY_TILE, .c = b->score, .ldc = KEY_TILE};
-	int failed = gemm_run(&scores);
-	soften_tile(b, tile, n_key);
+		.b = cpu_key_tile(c, b->layer, tile, b->kv_head), .ldb = KEY_TILE, .c = b->score, .ldc = KEY_TILE};
 	struct gemm values = {.m = b->n_stacked, .n = d, .k = n_key, .a = b->score, .lda = KEY_TILE,
-		.b = cpu_value_tile(c, b->op->layer, tile, b->kv_head), .ldb = d, .c = b->out, .ldc = d, .add = tile > 0};
+		.b = cpu_value_tile(c, b->layer, tile, b->kv_head), .ldb = d, .c = b->out, .ldc = d, .add = tile > 0};
+	int failed = gemm_run(&scores);
+	for (int s = 0; s < b->n_stacked; s++) {
+		int visible = c->step.position + b->first_row + s % b->n_row + 1 - tile * KEY_TILE;
+		if (visible > 0)
+			soften_row(b, s, tile, visible < n_key ? visible : n_key, n_key);
+		else
+			memset(b->score + (size_t)s * KEY_TILE, 0, (size_t)n_key * sizeof(float));
+	}
 	if (failed || gemm_run(&values))
 		atomic_store(&c->failure, ERR_MEMORY);
 }
@@ -97,18 +98,13 @@ static void store_block(const struct block *b)
 {
 	struct cpu *c = b->c;
 	const struct model_info *info = &c->model->info;
-	int group = info->n_head / info->n_kv_head, d = info->head_dim;
+	int d = info->head_dim;
 	for (int s = 0; s < b->n_stacked; s++) {
-		int i = s % b->n_row, head = s / b->n_row;
-		float sum = b->sum[(size_t)head * (size_t)c->max_rows + (size_t)i];
-		float *out = cpu_rows(c, ROWS_ATTENDED)
-			+ ((size_t)(b->first_row + i) * (size_t)info->n_head + (size_t)(b->kv_head * group + head)) * (size_t)d;
+		int row = b->first_row + s % b->n_row, head = b->kv_head * group_size(info) + s / b->n_row;
+		float *out = cpu_rows(c, ROWS_ATTENDED) + ((size_t)row * (size_t)info->n_head + (size_t)head) * (size_t)d;
 		memcpy(out, b->out + (size_t)s * (size_t)d, (size_t)d * sizeof *out);
-		c->simd->rows->scale(out, 1.0f / sum, d);
-		if (!isfinite(sum)) {
-			int none = -1;
-			atomic_compare_exchange_strong(&c->bad_layer, &none, b->op->layer);
-		}
+		c->simd->rows->scale(out, 1.0f / b->sum[s], d);
+		cpu_check_sum(c, b->layer, b->sum[s]);
 	}
 }
 
@@ -123,37 +119,48 @@ static void block_piece(void *context, int piece, int thread)
 	const struct attention_job *job = context;
 	struct cpu *c = job->c;
 	const struct model_info *info = &c->model->info;
-	int group = info->n_head / info->n_kv_head, rows = cpu_block_rows(info), row[STACK_ROWS];
-	int kv_head = piece % info->n_kv_head, at = job->n_block - 1 - piece / info->n_kv_head; /* the longest first */
+	int rows = block_rows(info), row[STACK_ROWS];
+	int at = job->n_block - 1 - piece / info->n_kv_head; /* the longest first */
 	int left = job->op->rows.n - at * rows;
-	struct block b = {.c = c, .op = job->op, .kv_head = kv_head, .first_row = job->op->rows.first + at * rows,
-		.n_row = left < rows ? left : rows, .q = cpu_scratch(c, thread)};
-	b.n_stacked = group * b.n_row;
+	struct block b = {.c = c, .layer = job->op->layer, .kv_head = piece % info->n_kv_head,
+		.first_row = job->op->rows.first + at * rows, .n_row = left < rows ? left : rows, .q = cpu_scratch(c, thread)};
+	b.n_stacked = group_size(info) * b.n_row;
 	b.out = b.q + (size_t)b.n_stacked * (size_t)info->head_dim;
 	b.score = b.out + (size_t)b.n_stacked * (size_t)info->head_dim;
-	b.max = c->area[AREA_ROW_MAX] + (size_t)(kv_head * group) * (size_t)c->max_rows + b.first_row;
-	b.sum = c->area[AREA_ROW_SUM] + (size_t)(kv_head * group) * (size_t)c->max_rows + b.first_row;
+	b.max = b.score + (size_t)b.n_stacked * KEY_TILE;
+	b.sum = b.max + b.n_stacked;
 	for (int i = 0; i < b.n_row; i++)
 		row[i] = b.first_row + i;
-	cpu_stack_queries(c, kv_head, row, b.n_row, b.q);
+	cpu_stack_queries(c, b.kv_head, row, b.n_row, b.q);
 	int n_key = c->step.position + b.first_row + b.n_row; /* visible to the block's last row */
 	for (int tile = 0; tile * KEY_TILE < n_key; tile++)
 		attend_tile(&b, tile, n_key - tile * KEY_TILE < KEY_TILE ? n_key - tile * KEY_TILE : KEY_TILE);
 	store_block(&b);
 }
 
+static void attend_blocks(struct cpu *c, const struct attention_op *op)
+{
+	int rows = block_rows(&c->model->info);
+	struct attention_job job = {.c = c, .op = op, .n_block = (op->rows.n + rows - 1) / rows};
+	threads_run(c->threads, job.n_block * c->model->info.n_kv_head, block_piece, &job);
+}
+
 void cpu_attention(struct backend *b, const struct attention_op *op)
 {
 	struct cpu *c = (struct cpu *)b;
-	if (op->rows.n <= 0)
-		return;
+	struct few_rows few = {.layer = op->layer, .output = op->output, .capture = c->n_captured > 0};
 	if (op->rows.n <= FEW_ROWS) {
-		cpu_attention_few(c, op);
+		for (few.n = 0; few.n < op->rows.n; few.n++)
+			few.row[few.n] = op->rows.first + few.n;
+		if (few.n)
+			cpu_attention_few(c, &few);
 		return;
 	}
-	int rows = cpu_block_rows(&c->model->info);
-	struct attention_job job = {.c = c, .op = op, .n_block = (op->rows.n + rows - 1) / rows};
-	threads_run(c->threads, job.n_block * c->model->info.n_kv_head, block_piece, &job);
-	if (c->n_captured)
-		cpu_capture_recompute(c, op);
+	attend_blocks(c, op);
+	few.output = false;
+	for (int at = 0; at < c->n_captured; at += few.n) {
+		few.n = c->n_captured - at < FEW_ROWS ? c->n_captured - at : FEW_ROWS;
+		memcpy(few.row, c->captured + at, (size_t)few.n * sizeof *few.row);
+		cpu_attention_few(c, &few);
+	}
 }

@@ -1,6 +1,6 @@
-/* Attention of few rows (decode steps, lookahead rows): there are not enough query rows to go round the threads, so the keys are
- * shared out. Every tile is softened against its own maximum (a part), then the parts are brought to the row's maximum and added.
- * The score rows are kept meanwhile, so captures need no second look at the keys.
+/* Attention of few rows (decode steps, lookahead rows, rows to be measured): there are not enough query rows to go round the threads,
+ * so the keys are shared out. Every tile is softened against its own maximum (a part), then the parts are brought to the row's
+ * maximum and added. Score rows are kept meanwhile, so captures need no second look at the keys. Always float32.
  */
 #include "engine/cpu/cpu.h"
 
@@ -11,9 +11,8 @@ enum { OWN_KERNEL_ROWS = 16 }; /* stacked rows up to which our kernels beat the 
 
 struct few_job {
 	struct cpu *c;
-	const struct attention_op *op;
+	const struct few_rows *f;
 	int n_tile, n_stacked;
-	int row[FEW_ROWS]; /* rows of the step */
 };
 
 /* Index of a stacked row's part: multiply by KEY_TILE or head_dim for its numbers. */
@@ -24,124 +23,132 @@ static size_t part_at(const struct few_job *job, int kv_head, int tile, int stac
 
 static int visible_keys(const struct few_job *job, int stacked, int tile)
 {
-	int position = job->c->step.position + job->row[stacked % job->op->rows.n], n = position + 1 - tile * KEY_TILE;
+	int n = job->c->step.position + job->f->row[stacked % job->f->n] + 1 - tile * KEY_TILE;
 	return n < 0 ? 0 : n < KEY_TILE ? n : KEY_TILE;
 }
 
-static void multiply_parts(const struct few_job *job, int kv_head, int tile, const float *q, int n_key)
+/* Keys of the tile that the last row sees. */
+static int tile_keys(const struct few_job *job, int tile)
+{
+	return visible_keys(job, job->f->n - 1, tile);
+}
+
+static void multiply_scores(const struct few_job *job, int kv_head, int tile, const float *q, float *score)
 {
 	struct cpu *c = job->c;
-	int d = c->model->info.head_dim, m = job->n_stacked;
-	size_t first = part_at(job, kv_head, tile, 0);
-	float *score = c->area[AREA_SCORE] + first * KEY_TILE, *out = c->area[AREA_PART_OUT] + first * (size_t)d;
-	const float *keys = cpu_key_tile(c, job->op->layer, tile, kv_head), *values = cpu_value_tile(c, job->op->layer, tile, kv_head);
-	int failed = 0;
-	if (m <= OWN_KERNEL_ROWS) {
-		struct tile_rows rows = {.data = q, .m = m, .n = d, .ld = d};
+	int d = c->model->info.head_dim, m = job->n_stacked, n_key = tile_keys(job, tile);
+	const float *keys = cpu_key_tile(c, job->f->layer, tile, kv_head);
+	struct tile_rows rows = {.data = q, .m = m, .n = d, .ld = d};
+	struct gemm g = {.m = m, .n = n_key, .k = d, .a = q, .lda = d, .b = keys, .ldb = KEY_TILE, .c = score, .ldc = KEY_TILE};
+	if (m <= OWN_KERNEL_ROWS)
 		c->simd->rows->scores_few(&rows, keys, n_key, score, KEY_TILE);
-	} else {
-		struct gemm g = {.m = m, .n = n_key, .k = d, .a = q, .lda = d, .b = keys, .ldb = KEY_TILE, .c = score, .ldc = KEY_TILE};
-		failed = gemm_run(&g);
-	}
-	for (int s = 0; s < m; s++) {
-		int visible = visible_keys(job, s, tile);
-		c->area[AREA_PART_MAX][first + (size_t)s] = c->simd->rows->largest(score + s * KEY_TILE, visible);
-		c->area[AREA_PART_SUM][first + (size_t)s] = c->simd->rows->exp_row(score + s * KEY_TILE, c->area[AREA_PART_MAX][first + (size_t)s], visible, n_key);
-	}
-	if (job->op->output && m <= OWN_KERNEL_ROWS) {
-		struct tile_rows rows = {.data = score, .m = m, .n = n_key, .ld = KEY_TILE};
-		c->simd->rows->values_few(&rows, values, d, out);
-	} else if (job->op->output) {
-		struct gemm g = {.m = m, .n = d, .k = n_key, .a = score, .lda = KEY_TILE, .b = values, .ldb = d, .c = out, .ldc = d};
-		failed |= gemm_run(&g);
-	}
-	if (failed)
+	else if (gemm_run(&g))
 		atomic_store(&c->failure, ERR_MEMORY);
 }
 
-static int tile_keys(const struct few_job *job, int tile)
+static void multiply_values(const struct few_job *job, int kv_head, int tile, const float *p, float *out)
 {
-	int end = job->c->step.position + job->op->rows.first + job->op->rows.n - tile * KEY_TILE;
-	return end < KEY_TILE ? end : KEY_TILE;
+	struct cpu *c = job->c;
+	int d = c->model->info.head_dim, m = job->n_stacked, n_key = tile_keys(job, tile);
+	const float *values = cpu_value_tile(c, job->f->layer, tile, kv_head);
+	struct tile_rows rows = {.data = p, .m = m, .n = n_key, .ld = KEY_TILE};
+	struct gemm g = {.m = m, .n = d, .k = n_key, .a = p, .lda = KEY_TILE, .b = values, .ldb = d, .c = out, .ldc = d};
+	if (m <= OWN_KERNEL_ROWS)
+		c->simd->rows->values_few(&rows, values, d, out);
+	else if (gemm_run(&g))
+		atomic_store(&c->failure, ERR_MEMORY);
 }
 
 static void part_piece(void *context, int piece, int thread)
 {
 	const struct few_job *job = context;
-	int n_kv_head = job->c->model->info.n_kv_head, kv_head = piece % n_kv_head, tile = piece / n_kv_head;
-	float *q = cpu_scratch(job->c, thread);
-	cpu_stack_queries(job->c, kv_head, job->row, job->op->rows.n, q);
-	multiply_parts(job, kv_head, tile, q, tile_keys(job, tile));
+	struct cpu *c = job->c;
+	int n_kv_head = c->model->info.n_kv_head, kv_head = piece % n_kv_head, tile = piece / n_kv_head;
+	size_t first = part_at(job, kv_head, tile, 0);
+	float *q = cpu_scratch(c, thread), *score = c->area[AREA_SCORE] + first * KEY_TILE;
+	float *most = c->area[AREA_PART_MAX] + first, *sum = c->area[AREA_PART_SUM] + first;
+	cpu_stack_queries(c, kv_head, job->f->row, job->f->n, q);
+	multiply_scores(job, kv_head, tile, q, score);
+	for (int s = 0; s < job->n_stacked; s++, score += KEY_TILE) {
+		int visible = visible_keys(job, s, tile);
+		most[s] = c->simd->rows->largest(score, visible);
+		sum[s] = c->simd->rows->exp_row(score, most[s], visible, tile_keys(job, tile));
+	}
+	if (job->f->output)
+		multiply_values(job, kv_head, tile, c->area[AREA_SCORE] + first * KEY_TILE,
+			c->area[AREA_PART_OUT] + first * (size_t)c->model->info.head_dim);
 }
 
-/* One stacked row: the row's maximum and sum over its parts; part_max becomes the factor that makes each part a share of the whole. */
+/* One stacked row: the maximum and sum over its parts. AREA_PART_MAX becomes the factor that makes each part a share of the whole. */
 static void join_row(const struct few_job *job, int kv_head, int stacked)
 {
 	struct cpu *c = job->c;
+	float *factor = c->area[AREA_PART_MAX] + part_at(job, kv_head, 0, stacked), most = -INFINITY, sum = 0;
+	const float *part_sum = c->area[AREA_PART_SUM] + part_at(job, kv_head, 0, stacked);
+	size_t apart = (size_t)job->n_stacked; /* from tile to tile */
+	for (int tile = 0; tile < job->n_tile; tile++)
+		most = factor[(size_t)tile * apart] > most ? factor[(size_t)tile * apart] : most;
+	for (int tile = 0; tile < job->n_tile; tile++) {
+		float *f = &factor[(size_t)tile * apart];
+		*f = visible_keys(job, stacked, tile) ? expf(*f - most) : 0.0f;
+		sum += *f * part_sum[(size_t)tile * apart];
+	}
+	for (int tile = 0; tile < job->n_tile; tile++)
+		factor[(size_t)tile * apart] /= sum;
+	cpu_check_sum(c, job->f->layer, sum);
+}
+
+/* The row's weighted values: its parts, each times its factor. */
+static void join_values(const struct few_job *job, int kv_head, int stacked)
+{
+	struct cpu *c = job->c;
 	const struct model_info *info = &c->model->info;
-	int group = info->n_head / info->n_kv_head, d = info->head_dim, n = job->op->rows.n;
-	float most = -INFINITY, sum = 0;
-	for (int tile = 0; tile < job->n_tile; tile++) {
-		float m = c->area[AREA_PART_MAX][part_at(job, kv_head, tile, stacked)];
-		most = m > most ? m : most;
-	}
+	int d = info->head_dim, head = kv_head * (info->n_head / info->n_kv_head) + stacked / job->f->n;
+	float *out = cpu_rows(c, ROWS_ATTENDED) + ((size_t)job->f->row[stacked % job->f->n] * (size_t)info->n_head + (size_t)head) * (size_t)d;
+	memset(out, 0, (size_t)d * sizeof *out);
 	for (int tile = 0; tile < job->n_tile; tile++) {
 		size_t at = part_at(job, kv_head, tile, stacked);
-		c->area[AREA_PART_MAX][at] = visible_keys(job, stacked, tile) ? expf(c->area[AREA_PART_MAX][at] - most) : 0.0f;
-		sum += c->area[AREA_PART_MAX][at] * c->area[AREA_PART_SUM][at];
-	}
-	if (!isfinite(sum)) {
-		int none = -1;
-		atomic_compare_exchange_strong(&c->bad_layer, &none, job->op->layer);
-	}
-	int head = kv_head * group + stacked / n;
-	float *out = cpu_rows(c, ROWS_ATTENDED) + ((size_t)job->row[stacked % n] * (size_t)info->n_head + (size_t)head) * (size_t)d;
-	if (job->op->output)
-		memset(out, 0, (size_t)d * sizeof *out);
-	for (int tile = 0; tile < job->n_tile; tile++) {
-		size_t at = part_at(job, kv_head, tile, stacked);
-		c->area[AREA_PART_MAX][at] /= sum;
-		if (job->op->output && c->area[AREA_PART_MAX][at] != 0)
+		if (visible_keys(job, stacked, tile))
 			c->simd->rows->axpy(out, c->area[AREA_PART_MAX][at], c->area[AREA_PART_OUT] + at * (size_t)d, d);
 	}
 }
 
-static void join_piece(void *context, int piece, int thread)
+static void join_piece(void *context, int kv_head, int thread)
 {
 	(void)thread;
 	const struct few_job *job = context;
-	for (int stacked = 0; stacked < job->n_stacked; stacked++)
-		join_row(job, piece, stacked);
+	for (int stacked = 0; stacked < job->n_stacked; stacked++) {
+		join_row(job, kv_head, stacked);
+		if (job->f->output)
+			join_values(job, kv_head, stacked);
+	}
 }
 
-/* The captured rows of one tile, made probabilities in place. All heads of the group keep the layout of the parts. */
+/* The scores of one tile become probabilities, which the captures take. */
 static void capture_piece(void *context, int piece, int thread)
 {
 	(void)thread;
 	const struct few_job *job = context;
 	struct cpu *c = job->c;
-	int n_kv_head = c->model->info.n_kv_head, kv_head = piece % n_kv_head, tile = piece / n_kv_head, n_key = tile_keys(job, tile);
+	int n_kv_head = c->model->info.n_kv_head, kv_head = piece % n_kv_head, tile = piece / n_kv_head;
 	size_t first = part_at(job, kv_head, tile, 0);
+	float *p = c->area[AREA_SCORE] + first * KEY_TILE;
+	struct capture_tile t = {.layer = job->f->layer, .kv_head = kv_head, .tile = tile, .n_key = tile_keys(job, tile), .row = job->f->row,
+		.n = job->f->n, .p = p};
 	for (int s = 0; s < job->n_stacked; s++)
-		c->simd->rows->scale(c->area[AREA_SCORE] + (first + (size_t)s) * KEY_TILE, c->area[AREA_PART_MAX][first + (size_t)s], n_key);
-	for (int i = 0; i < c->n_captured; i++) {
-		struct capture_tile t = {.layer = job->op->layer, .kv_head = kv_head, .tile = tile, .n_key = n_key, .first = i, .n = 1,
-			.p = c->area[AREA_SCORE] + (first + (size_t)(c->captured[i] - job->op->rows.first)) * KEY_TILE, .stride = job->op->rows.n};
-		cpu_capture_add(c, &t);
-	}
+		c->simd->rows->scale(p + (size_t)s * KEY_TILE, c->area[AREA_PART_MAX][first + (size_t)s], t.n_key);
+	cpu_capture_add(c, &t);
 }
 
-void cpu_attention_few(struct cpu *c, const struct attention_op *op)
+void cpu_attention_few(struct cpu *c, const struct few_rows *f)
 {
 	const struct model_info *info = &c->model->info;
-	struct few_job job = {.c = c, .op = op, .n_stacked = op->rows.n * (info->n_head / info->n_kv_head)};
-	for (int i = 0; i < op->rows.n; i++)
-		job.row[i] = op->rows.first + i;
-	job.n_tile = (c->step.position + op->rows.first + op->rows.n + KEY_TILE - 1) / KEY_TILE;
+	struct few_job job = {.c = c, .f = f, .n_stacked = f->n * (info->n_head / info->n_kv_head)};
+	job.n_tile = (c->step.position + f->row[f->n - 1] + KEY_TILE) / KEY_TILE;
 	threads_run(c->threads, job.n_tile * info->n_kv_head, part_piece, &job);
 	threads_run(c->threads, info->n_kv_head, join_piece, &job);
-	if (c->n_captured) {
-		threads_run(c->threads, job.n_tile * info->n_kv_head, capture_piece, &job);
-		cpu_capture_check(c, job.n_tile);
-	}
+	if (!f->capture)
+		return;
+	threads_run(c->threads, job.n_tile * info->n_kv_head, capture_piece, &job);
+	cpu_capture_check(c, f->row, f->n, job.n_tile);
 }

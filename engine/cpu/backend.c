@@ -40,18 +40,14 @@ static size_t area_floats(const struct backend_config *config, enum area area)
 		return rows * d / 2;
 	case AREA_LOGITS:
 		return (size_t)info->n_vocab;
-	case AREA_ROW_MAX:
-	case AREA_ROW_SUM:
-		return n_head * rows;
 	case AREA_SCORE:
 		return n_head * tiles * few * KEY_TILE;
 	case AREA_PART_OUT:
 		return n_head * tiles * few * d;
 	case AREA_PART_MAX:
 	case AREA_PART_SUM:
-		return n_head * tiles * few;
 	case AREA_CHECK:
-		return tiles * n_head * rows;
+		return n_head * tiles * few;
 	case AREA_SCRATCH:
 		return (size_t)config->n_threads * scratch_floats(info);
 	default:

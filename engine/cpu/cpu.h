@@ -31,13 +31,11 @@ enum area {
 	AREA_ROPE_COS, /* (max_rows, head_dim / 2) of the step's positions */
 	AREA_ROPE_SIN,
 	AREA_LOGITS,   /* (n_vocab) */
-	AREA_ROW_MAX,  /* attention of many rows: (n_head, max_rows) final maximum of a row's scores, */
-	AREA_ROW_SUM,  /* and sum of exponentials */
 	AREA_SCORE,    /* attention of few rows: (n_kv_head, n_tile, stacked row, KEY_TILE) */
 	AREA_PART_OUT, /* (n_kv_head, n_tile, stacked row, head_dim) */
 	AREA_PART_MAX, /* (n_kv_head, n_tile, stacked row), later the factor that makes a part a share of the whole */
 	AREA_PART_SUM, /* the same shape */
-	AREA_CHECK,    /* (n_tile, n_head, n_captured) sums of the captured probabilities, tile by tile */
+	AREA_CHECK,    /* (n_tile, n_head, few row) sums of the captured probabilities, tile by tile */
 	AREA_SCRATCH,  /* (n_threads, scratch_floats) */
 	AREA_ROWS,     /* and the following N_ROW_BUFFER: (max_rows, width) */
 	N_AREA = AREA_ROWS + N_ROW_BUFFER
@@ -103,24 +101,29 @@ size_t cpu_value_norms_scratch(const struct model_info *info); /* floats a threa
 /* ---- attention.c ---- */
 void cpu_attention(struct backend *b, const struct attention_op *op);
 size_t cpu_attention_scratch(const struct model_info *info); /* floats a thread needs */
-int cpu_block_rows(const struct model_info *info);           /* query rows of a block: times the group size about STACK_ROWS */
 /* Stacks rows of a KV group's heads, times 1 / sqrt(head_dim): out (group * n, head_dim), head-major. */
 void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, float *out);
+void cpu_check_sum(struct cpu *c, int layer, float sum); /* remembers the first layer with a row sum that is not finite */
 
 /* ---- attention_few.c ---- */
-void cpu_attention_few(struct cpu *c, const struct attention_op *op);
+struct few_rows {
+	int layer;
+	int row[FEW_ROWS]; /* rows of the step, ascending */
+	int n;
+	bool output;  /* write ROWS_ATTENDED */
+	bool capture; /* feed the step's captures */
+};
+void cpu_attention_few(struct cpu *c, const struct few_rows *f);
 
 /* ---- capture.c ---- */
-void cpu_capture_begin(struct cpu *c);                                   /* which rows of the step are wanted */
-void cpu_capture_recompute(struct cpu *c, const struct attention_op *op); /* after attention of many rows */
-void cpu_capture_check(struct cpu *c, int n_tile);                       /* row errors, from AREA_CHECK */
-
-struct capture_tile { /* probabilities of captured rows [first, first + n) against one tile of keys */
+void cpu_capture_begin(struct cpu *c); /* which rows of the step are wanted */
+struct capture_tile { /* probabilities of n rows against one tile of keys */
 	int layer, kv_head, tile, n_key;
-	int first, n;   /* indices into captured */
-	const float *p; /* row (head of the group, i) at (head * stride + i) * KEY_TILE */
-	int stride;
+	const int *row; /* rows of the step */
+	int n;
+	const float *p; /* (group * n, KEY_TILE), head-major */
 };
 void cpu_capture_add(struct cpu *c, const struct capture_tile *t);
+void cpu_capture_check(struct cpu *c, const int *row, int n, int n_tile); /* row errors, after every tile was added */
 
 #endif
