@@ -264,7 +264,7 @@ TEST(command_run, refusals)
 	program_free(&r);
 }
 
-/* ^C keeps what was measured, but only where it was asked to. */
+/* ^C keeps what was measured, but only where it was asked to. The program is stopped at a place that its progress tells. */
 TEST(command_run, interrupted)
 {
 	const char *model = test_sample_model();
@@ -277,14 +277,22 @@ TEST(command_run, interrupted)
 	const struct capture *c = NULL;
 	struct err e;
 	const char *kvg = test_scratch("interrupted.kvg");
-	const struct program_setting soon = {.interrupt_after = 2.5};
-	program_run(&r, &soon, "run", "-m", model, "-p", prose, "-n", "4000", "--temperature", "1", NULL);
-	CHECK_PROGRAM_ERROR(&r, 1, "kvglass run: stopped; nothing is kept without -o");
+	const struct program_setting in_prefill = {.terminal = 1, .interrupt_at = "prefill"};
+	const struct program_setting in_decode = {.terminal = 1, .interrupt_at = "decode"};
+	program_run(&r, &in_decode, "run", "-m", model, "-p", prose, "-n", "4000", "--temperature", "1", NULL);
+	CHECK_INT(r.status, 1);
+	CHECK_INT(r.n_out, 0);
+	CHECK(strstr(r.err, "kvglass run: stopped; nothing is kept without -o"));
 	program_free(&r);
-	program_run(&r, &soon, "run", "-m", model, "-p", prose, "-n", "4000", "--temperature", "1", "-o", kvg, NULL);
-	CHECK_PROGRAM_ERROR(&r, 1, "kvglass run: stopped; what was measured until then is in ");
+	program_run(&r, &in_prefill, "run", "-m", model, "-p", prose, "-n", "4000", "-o", kvg, NULL);
+	CHECK_INT(r.status, 1);
+	CHECK(strstr(r.err, "kvglass run: stopped before anything was measured"));
+	CHECK(stat(kvg, &st) != 0);
 	program_free(&r);
-	CHECK_INT(stat(kvg, &st), 0);
+	program_run(&r, &in_decode, "run", "-m", model, "-p", prose, "-n", "4000", "--temperature", "1", "-o", kvg, NULL);
+	CHECK_INT(r.status, 1);
+	CHECK(strstr(r.err, "kvglass run: stopped; what was measured until then is in "));
+	program_free(&r);
 	CHECK_INT(capture_open(&c, kvg, &e), 0);
 	CHECK(c && !c->complete && c->n_prompt > 64);
 	capture_unref(c);

@@ -80,16 +80,17 @@ static bool read_some(struct stream *s)
 
 static void read_both(struct stream stream[2], pid_t child, const struct program_setting *s)
 {
-	double began = now(), interrupt = s->interrupt_after > 0 ? began + s->interrupt_after : 0;
+	double began = now();
+	bool interrupted = false;
 	struct pollfd p[2] = {{.fd = stream[0].fd, .events = POLLIN}, {.fd = stream[1].fd, .events = POLLIN}};
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
 		int n = poll(p, 2, 20);
 		for (int i = 0; n > 0 && i < 2; i++)
 			if (p[i].fd >= 0 && p[i].revents && !read_some(&stream[i]))
 				p[i].fd = -1;
-		if (interrupt > 0 && now() > interrupt) {
+		if (s->interrupt_at && !interrupted && strstr(*stream[1].text, s->interrupt_at)) {
 			kill(child, SIGINT);
-			interrupt = 0;
+			interrupted = true;
 		}
 		if (now() - began > MOST_SECONDS) {
 			test_fail(__FILE__, __LINE__, "the program ran longer than %d s and was killed", MOST_SECONDS);

@@ -24,7 +24,7 @@ struct program_setting { /* all may be left 0 */
 	int close_output;      /* the reader of standard output leaves before the program starts */
 	int no_output;         /* standard output is closed */
 	int terminal;          /* standard error is a terminal (its line ends read \r\n) */
-	double interrupt_after; /* seconds; then SIGINT is sent. 0: never */
+	const char *interrupt_at; /* SIGINT is sent once standard error holds this */
 };
 
 /* A run of more than two minutes is killed and fails the case. Words end with NULL. */
