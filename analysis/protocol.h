@@ -61,7 +61,7 @@ bool pool_find(const char *name, enum pool *out);
 
 struct preset {
 	const char *name;    /* "snapkv-paper", "snapkv-factory", "snapkv-kvpress", "lookaheadkv", ... */
-	const char *map;     /* rows or score map it scores from: "snapkv_w64", "lookahead", ...; NULL: recency */
+	const char *map;     /* what it scores from: "snapkv_w64", "lookahead", ... (see preset_map); NULL: recency */
 	int window_rows;     /* query rows that map needs at the prompt's end; 0: not a window method */
 	struct protocol protocol;
 	const char *source;  /* paper or repository and file */
@@ -69,6 +69,8 @@ struct preset {
 };
 const struct preset *preset_list(int *n);
 const struct preset *preset_find(const char *name); /* NULL: unknown */
+/* The map of c that a preset scores from: for SnapKV's, whichever was measured over the preset's number of rows. NULL: c has none. */
+const char *preset_map(const struct preset *p, const struct capture *c);
 
 /* ---- methods under the common protocol ---- */
 

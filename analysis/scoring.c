@@ -22,13 +22,17 @@ int scoring_prepare(struct score_job *job, struct err *e)
 
 void scoring_pool(enum pool pool, int kernel, const double *in, int n, double *out)
 {
-	int half = pool == POOL_NONE ? 0 : kernel / 2;
+	int half = kernel / 2;
+	if (pool == POOL_NONE) {
+		memcpy(out, in, (size_t)n * sizeof *out);
+		return;
+	}
 	for (int j = 0; j < n; j++) {
 		int first = j > half ? j - half : 0, last = n - j > half ? j + half : n - 1;
 		double sum = 0, max = -INFINITY;
 		for (int i = first; i <= last; i++) {
 			sum += in[i];
-			max = fmax(max, in[i]);
+			max = in[i] > max ? in[i] : max;
 		}
 		out[j] = pool == POOL_AVG ? sum / kernel : max;
 	}
@@ -65,7 +69,7 @@ static void reduce(enum reduce how, const double *row, int n, bool first, double
 		memcpy(sum, row, (size_t)n * sizeof *sum);
 	else if (how == REDUCE_MAX)
 		for (int j = 0; j < n; j++)
-			sum[j] = fmax(sum[j], row[j]);
+			sum[j] = row[j] > sum[j] ? row[j] : sum[j];
 	else
 		for (int j = 0; j < n; j++)
 			sum[j] += row[j];

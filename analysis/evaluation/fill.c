@@ -174,8 +174,8 @@ void evaluation_odd_row(const struct evaluation *ev, int layer, int head, double
 	const struct capture *c = ev->capture;
 	const float *truth = capture_row(c, ev->truth, layer, head), *even = capture_row(c, ev->even, layer, head);
 	double m = ev->n_even + ev->n_odd;
-	for (int j = 0; j < c->n_prompt; j++) /* rounding of the stored means can fall below 0 */
-		out[j] = fmax(0, (m * (double)truth[j] - ev->n_even * (double)even[j]) / ev->n_odd);
+	for (int j = 0; j < c->n_prompt; j++)
+		out[j] = (m * (double)truth[j] - ev->n_even * (double)even[j]) / ev->n_odd;
 }
 
 /* Even and odd truth of a unit, over candidates. */
@@ -276,6 +276,8 @@ static void fill_ceiling_head(struct evaluation *ev, int m, int layer, int head,
 	double sum = sum_of(s->truth_row, c->n_prompt);
 	double self = cross_log(s->truth_row, sum, s->truth_row, sum, c->n_prompt);
 	evaluation_odd_row(ev, layer, head, s->row);
+	for (int j = 0; j < c->n_prompt; j++) /* rounding of the stored means can fall below 0 */
+		s->row[j] = fmax(0, s->row[j]);
 	ev->table[m].kl[(size_t)layer * (size_t)c->n_head + (size_t)head] = divergence(s->truth_row, self, s->row, c->n_prompt);
 }
 

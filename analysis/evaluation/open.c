@@ -37,7 +37,13 @@ static bool in_table(const char *map)
 	for (int i = 0; i < n; i++)
 		if (m[i].map && !strcmp(m[i].map, map))
 			return true;
-	return !strncmp(map, "value_", 6); /* weights, not a method */
+	return false;
+}
+
+/* Weights and other windows are judged only when they are asked for. */
+static bool on_request(const char *map)
+{
+	return !strncmp(map, "value_", 6) || !strncmp(map, "snapkv_w", 8);
 }
 
 /* A description for a map that only its name describes. */
@@ -57,7 +63,7 @@ static void add_all(struct evaluation *ev, int *n_made)
 			add_method(ev, &m[i]);
 	const struct capture *c = ev->capture;
 	for (int i = 0; i < c->n_map; i++)
-		if (!in_table(c->map[i].name) && capture_find(c, c->map[i].name) == &c->map[i])
+		if (!in_table(c->map[i].name) && !on_request(c->map[i].name) && capture_find(c, c->map[i].name) == &c->map[i])
 			add_method(ev, make_method(ev, n_made, &(struct method){.name = c->map[i].name, .label = c->map[i].name, .kind = METHOD_MAP,
 				.map = c->map[i].name, .source = "a map of the capture"}));
 }
@@ -102,9 +108,11 @@ static int add_methods(struct evaluation *ev, const struct evaluation_options *o
 	else
 		add_all(ev, &n_made);
 	const struct preset *p = o->preset;
-	if (!rc && p)
-		add_method(ev, make_method(ev, &n_made, &(struct method){.name = p->name, .label = p->name, .source = p->source, .map = p->map,
-			.kind = p->map ? METHOD_MAP : METHOD_RECENCY, .shared = p->protocol.select.shared}));
+	if (!rc && p) {
+		const char *map = preset_map(p, ev->capture);
+		add_method(ev, make_method(ev, &n_made, &(struct method){.name = p->name, .label = p->name, .source = p->source,
+			.map = map ? map : p->map, .kind = p->map ? METHOD_MAP : METHOD_RECENCY, .shared = p->protocol.select.shared}));
+	}
 	return rc;
 }
 

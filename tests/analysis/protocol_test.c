@@ -66,6 +66,34 @@ TEST(protocol, presets_keep_what_kvpress_keeps)
 	json_decref(golden);
 }
 
+/* Presets of SnapKV look for the rows they were made for, under whichever name those were measured. */
+TEST(protocol, presets_find_their_window)
+{
+	float rows[4] = {0.25f, 0.25f, 0.25f, 0.25f};
+	const struct {
+		const char *map;
+		int n_rows;
+		const char *preset, *want;
+	} each[] = {{"snapkv", 32, "snapkv-paper", "snapkv"}, {"snapkv", 0, "snapkv-paper", "snapkv"}, {"snapkv", 16, "snapkv-paper", NULL},
+		{"snapkv", 64, "snapkv-kvpress", "snapkv"}, {"snapkv_w64", 64, "snapkv-kvpress", "snapkv_w64"},
+		{"snapkv_w32", 32, "snapkv-paper", "snapkv_w32"}, {"snapkv", 0, "snapkv-kvpress", NULL}, {"tova", 1, "tova-kvpress", "tova"},
+		{"snapkv", 32, "streamingllm", NULL}};
+	for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+		const struct capture_map map = {each[i].map, MAP_ROWS, rows, each[i].n_rows, 0, NAN};
+		const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = 4, .n_map = 1, .map = &map};
+		const struct capture *c = NULL;
+		CHECK_INT(capture_build(&c, &parts, NULL), 0);
+		const char *got = preset_map(preset_find(each[i].preset), c);
+		CHECK(!got == !each[i].want && (!got || !strcmp(got, each[i].want)));
+		const struct evaluation_options o = {.protocol = protocol_default(), .preset = preset_find(each[i].preset)};
+		struct evaluation *ev = NULL;
+		CHECK_INT(evaluation_open(&ev, c, &o, NULL, NULL), 0);
+		CHECK_INT(evaluation_find(ev, each[i].preset) >= 0, each[i].want || !strcmp(each[i].preset, "streamingllm"));
+		evaluation_close(ev);
+		capture_unref(c);
+	}
+}
+
 TEST(protocol, presets_are_whole)
 {
 	int n, n_method;

@@ -62,7 +62,7 @@ def rows_of(maps, name):
 def halves(maps):
     truth, even = (maps[k].astype(np.float64) for k in ("rows.truth", "rows.truth_even"))
     odd = (M * truth - math.ceil(M / 2) * even) / (M // 2)
-    return even, np.maximum(odd, 0)
+    return even, odd
 
 
 def kv_score(maps, name, layer, g, window, pool, kernel):
@@ -122,7 +122,7 @@ def head_numbers(maps, name, layer, g, s, budgets):
 def layer_kl(maps, name, layer):
     if name == "ceiling":
         even, odd = halves(maps)
-        return [kl(even[layer, h], odd[layer, h]) for h in range(N_HEAD)]
+        return [kl(even[layer, h], np.maximum(odd[layer, h], 0)) for h in range(N_HEAD)]
     if name in ("recency", "keynorm", "mine"):
         return None
     return [kl(rows_of(maps, "oracle")[layer, h], rows_of(maps, name)[layer, h]) for h in range(N_HEAD)]
