@@ -47,7 +47,6 @@ struct capture {
 	int n_meta;
 	const struct capture_pair *meta; /* full keys ("kvglass.window"), file order; unknown ones kept */
 	bool complete;                   /* false for snapshots of a run that goes on */
-	char sha256[65];                 /* of the .kvg file when it was opened from one, else "" */
 };
 
 const struct capture *capture_ref(const struct capture *c);
@@ -57,12 +56,13 @@ const struct capture_map *capture_find(const struct capture *c, const char *name
 const char *capture_meta(const struct capture *c, const char *key);                /* without the "kvglass." prefix; NULL if absent */
 /* One row of a map: n_prompt floats. head is a query head for MAP_ROWS, a KV head for MAP_SCORE. */
 const float *capture_row(const struct capture *c, const struct capture_map *map, int layer, int head);
+/* SHA-256 of the .kvg file it was opened from (64 hex digits), "" for any other capture. Computed when first asked for; thread-safe. */
+const char *capture_sha256(const struct capture *c);
 /* Bytes of token i (prompt then response). */
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
 
 /* .kvg files. Opening maps the file, large maps stay where they are; a missing optional tensor is simply absent, a damaged or wrongly
- * shaped one is an error that names it, and so is a value that cannot be (not finite, negative attention). Every byte is read once, for
- * these checks and the hash. Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an opened file
+ * shaped one is an error that names it, and so is a value that cannot be (not finite, negative attention). Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an opened file
  * are written back. */
 int capture_open(const struct capture **out, const char *path, struct err *e);
 int capture_save(const struct capture *c, const char *path, struct err *e);

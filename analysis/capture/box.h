@@ -6,6 +6,7 @@
 #ifndef KVGLASS_ANALYSIS_CAPTURE_BOX_H
 #define KVGLASS_ANALYSIS_CAPTURE_BOX_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "analysis/capture.h"
@@ -30,6 +31,9 @@ struct capture_box {
 	struct capture_pair *meta; /* c.meta; keys and values are owned */
 	struct st_tensor *extra;   /* tensors that this program does not know; names are owned */
 	int n_extra;
+	const struct block *file;  /* the file it was opened from, one of block; NULL: none */
+	pthread_mutex_t hashing;
+	char sha256[65];           /* of file, once asked for */
 };
 
 /* Where the pointers of parts may lie already. */
@@ -43,6 +47,8 @@ struct share {
 /* Checks parts and makes a capture of them: what lies inside a block of share is counted, everything else copied. */
 int box_assemble(struct capture_box **out, const struct capture *parts, const struct share *share, struct err *e);
 void box_free(struct capture_box *b);
+/* Says which file the capture was opened from, and keeps a count on it. False: out of memory. */
+bool box_set_file(struct capture_box *b, struct block *file);
 
 /* Sets a metadata key (full name), replacing an earlier value in place. False: out of memory. */
 bool box_set_meta(struct capture_box *b, const char *key, const char *value);

@@ -93,6 +93,14 @@ static bool box_own(struct capture_box *b, struct block *block)
 	return true;
 }
 
+bool box_set_file(struct capture_box *b, struct block *file)
+{
+	if (!box_own(b, block_ref(file)))
+		return false;
+	b->file = file;
+	return true;
+}
+
 /* data itself when a block of share holds it (the box then counts that block), else a copy. NULL: out of memory. */
 static const void *box_take(struct capture_box *b, const struct share *share, const void *data, size_t n_bytes)
 {
@@ -267,6 +275,7 @@ int box_assemble(struct capture_box **out, const struct capture *parts, const st
 	if (!b)
 		return err_set(e, ERR_MEMORY, "capture: out of memory");
 	atomic_init(&b->refs, 1);
+	pthread_mutex_init(&b->hashing, NULL);
 	b->c = *parts;
 	b->c.map = NULL;
 	b->c.n_map = 0;
@@ -292,6 +301,7 @@ void box_free(struct capture_box *b)
 		free((char *)b->extra[i].name);
 	for (int i = 0; i < b->n_block; i++)
 		block_unref(b->block[i]);
+	pthread_mutex_destroy(&b->hashing);
 	free(b->map);
 	free(b->meta);
 	free(b->extra);
@@ -310,7 +320,6 @@ int capture_extend(const struct capture **out, const struct capture *base, const
 	*out = NULL;
 	if (rc)
 		return rc;
-	b->c.sha256[0] = '\0'; /* it is not the file that base came from */
 	*out = &b->c;
 	return 0;
 }
@@ -357,6 +366,16 @@ const float *capture_row(const struct capture *c, const struct capture_map *map,
 {
 	size_t row = (size_t)layer * (size_t)map_heads(c, map->kind) + (size_t)head;
 	return map->data + row * (size_t)c->n_prompt;
+}
+
+const char *capture_sha256(const struct capture *c)
+{
+	struct capture_box *b = (struct capture_box *)c;
+	pthread_mutex_lock(&b->hashing);
+	if (b->file && !*b->sha256)
+		sha256_hex(b->file->data, b->file->n_bytes, b->sha256);
+	pthread_mutex_unlock(&b->hashing);
+	return b->sha256;
 }
 
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes)

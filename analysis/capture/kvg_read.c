@@ -313,6 +313,11 @@ int kvg_read(struct capture_box **out, struct block *bytes, const char *name, st
 	int rc = read_parts(&r, e);
 	if (!rc)
 		rc = assemble(out, &r, e);
+	if (!rc && !box_set_file(*out, bytes)) {
+		box_free(*out);
+		*out = NULL;
+		rc = no_memory(&r, e);
+	}
 	for (int i = 0; i < r.n_block; i++)
 		block_unref(r.block[i]);
 	st_free(&r.file);
@@ -349,13 +354,10 @@ int capture_open(const struct capture **out, const char *path, struct err *e)
 	}
 	file->b = (struct block){.data = file->map.data, .n_bytes = file->map.size, .release = file_release};
 	atomic_init(&file->b.refs, 1);
-	char sha256[65];
-	sha256_hex(file->map.data, file->map.size, sha256);
 	struct capture_box *b;
 	rc = kvg_read(&b, &file->b, path, e);
 	if (rc)
 		return rc;
-	memcpy(b->c.sha256, sha256, sizeof sha256);
 	*out = &b->c;
 	return 0;
 }

@@ -74,7 +74,7 @@ int origin_collect(struct provenance *out, const struct evaluation *ev, const st
 	sha256_hex(c->text + c->offset[0], (size_t)(c->offset[c->n_prompt] - c->offset[0]), prompt);
 	add(&k, "figure", kinds[spec->kind]);
 	add_command(&k, spec);
-	add(&k, "capture_sha256", c->sha256);
+	add(&k, "capture_sha256", capture_sha256(c));
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		add_name(&k, names[i], capture_meta(c, names[i]));
 	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)

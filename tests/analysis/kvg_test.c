@@ -5,6 +5,7 @@
 #include "engine/safetensors.h"
 #include "tests/support/test.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,11 +70,11 @@ TEST(kvg, round_trip)
 		const struct capture *c = synthetic(shape[i][0], shape[i][1]);
 		const struct capture *back = reopened(c, test_scratch("a.kvg"));
 		check_same(c, back);
-		CHECK_INT(strlen(back->sha256), 64);
-		CHECK_STR(c->sha256, "");
+		CHECK_INT(strlen(capture_sha256(back)), 64);
+		CHECK_STR(capture_sha256(c), "");
 		capture_unref(c);
 		const struct capture *again = reopened(back, test_scratch("b.kvg"));
-		CHECK_STR(again->sha256, back->sha256); /* the same capture gives the same bytes */
+		CHECK_STR(capture_sha256(again), capture_sha256(back)); /* the same capture gives the same bytes */
 		check_same(back, again);
 		capture_unref(back);
 		capture_unref(again);
@@ -295,4 +296,37 @@ TEST(kvg, reads_what_others_wrote)
 		if (!capture_open(&c, test_tree(name), &e) || c)
 			test_fail(__FILE__, __LINE__, "%s was accepted", bad[i]);
 	}
+}
+
+static void *ask_for_hash(void *user)
+{
+	return (void *)(uintptr_t)capture_sha256(user);
+}
+
+TEST(kvg, the_hash_is_that_of_the_file)
+{
+	const struct capture *c = synthetic(50, 7), *back = reopened(c, test_scratch("a.kvg")), *extended = NULL;
+	struct file_map map;
+	char want[65];
+	CHECK_INT(file_map_open(&map, test_scratch("a.kvg"), NULL), 0);
+	sha256_hex(map.data, map.size, want);
+	file_map_close(&map);
+	pthread_t thread[3];
+	for (int i = 0; i < 3; i++)
+		pthread_create(&thread[i], NULL, ask_for_hash, (void *)(uintptr_t)back);
+	for (int i = 0; i < 3; i++) {
+		void *got;
+		pthread_join(thread[i], &got);
+		CHECK_STR(got, want);
+	}
+	struct capture parts = *back;
+	CHECK_INT(capture_extend(&extended, back, &parts, NULL), 0);
+	CHECK_STR(capture_sha256(extended), ""); /* it is no file, even if nothing was changed */
+	capture_unref(extended);
+	capture_unref(back);
+	capture_unref(c);
+	/* a file of which nothing can be used in place is still there to be hashed */
+	CHECK_INT(capture_open(&back, test_tree("tests/corpus/kvg/misaligned.kvg"), NULL), 0);
+	CHECK_INT(strlen(capture_sha256(back)), 64);
+	capture_unref(back);
 }

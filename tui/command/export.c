@@ -174,10 +174,10 @@ static int open_same(const struct capture **out, const struct options *o, const 
 	int rc = named ? capture_open(out, o->argument[0], e) : open_near(out, path, o->reproduce, e);
 	if (rc)
 		return err_prefix(e, "%s: its capture", o->reproduce);
-	if (!strcmp((*out)->sha256, sha256))
+	if (!strcmp(capture_sha256(*out), sha256))
 		return 0;
 	err_set(e, ERR_FORMAT, "%s: drawn from a capture with sha256 %.16s..., %s has %.16s...", o->reproduce, sha256,
-		named ? o->argument[0] : path, (*out)->sha256);
+		named ? o->argument[0] : path, capture_sha256(*out));
 	capture_unref(*out);
 	*out = NULL;
 	return ERR_FORMAT;

@@ -120,7 +120,7 @@ static int gather(struct info *info, const struct options *o, struct err *e)
 	if (!rc && (o->hash || info->kind == INFO_MODULES))
 		rc = hash(info, e);
 	if (!rc && info->capture)
-		memcpy(info->sha256, info->capture->sha256, sizeof info->sha256);
+		memcpy(info->sha256, capture_sha256(info->capture), sizeof info->sha256);
 	return rc;
 }
 
