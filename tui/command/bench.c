@@ -136,15 +136,19 @@ static double work_flop(const struct model_info *m, double n, double before, dou
 }
 
 /* The embedding itself is not swept, only rows of it are taken, unless it is the output matrix too. */
-static double work_bytes(const struct model_info *m, double before)
+static double work_bytes(const struct model_info *m, double kv_bytes)
 {
 	double unread = m->tied ? 0 : (double)m->n_embd * m->n_vocab;
 	double weights = (double)m->weight_bytes * ((double)m->n_param - unread) / (double)m->n_param;
-	return weights + 2.0 * m->n_layer * m->n_kv_head * m->head_dim * before * (double)sizeof(float);
+	return weights + kv_bytes;
 }
 
-static void state_work(struct bench_length *l, const struct model_info *m, int n_lookahead)
+static void state_work(struct bench_length *l, const struct model *model, int n_lookahead)
 {
+	const struct model_info *m = model_info(model);
+	struct memory_estimate memory;
+	model_estimate(model, l->n_prompt, 0, &memory);
+	double kv = (double)memory.kv, one = kv / l->n_prompt;
 	for (int stage = 0; stage < N_BENCH_STAGE; stage++) {
 		struct bench_rate *rate = &l->stage[stage];
 		if (stage <= BENCH_CAPTURE) {
@@ -154,11 +158,11 @@ static void state_work(struct bench_length *l, const struct model_info *m, int n
 		} else if (stage == BENCH_LOOKAHEAD) {
 			rate->n_tokens = n_lookahead;
 			rate->flop = work_flop(m, n_lookahead, l->n_prompt, 0);
-			rate->bytes = work_bytes(m, l->n_prompt);
+			rate->bytes = work_bytes(m, kv);
 		} else {
 			rate->n_tokens = DECODE;
 			rate->flop = work_flop(m, DECODE, l->n_prompt, DECODE);
-			rate->bytes = DECODE * work_bytes(m, l->n_prompt + DECODE / 2.0);
+			rate->bytes = DECODE * work_bytes(m, kv + one * DECODE / 2);
 		}
 	}
 }
@@ -205,7 +209,7 @@ static int measure_length(struct bench_length *l, const struct model *m, const s
 	session_close(r.session);
 	free(r.ids);
 	free(r.sum);
-	state_work(l, r.info, modules->n_lookahead);
+	state_work(l, m, modules->n_lookahead);
 	l->peak_memory = engine_peak_memory();
 	return rc;
 }
