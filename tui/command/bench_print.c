@@ -55,8 +55,8 @@ static void print_length(const struct bench *b, const struct bench_length *l)
 	printf("\n%s tokens\n  %-24s %10s %10s %9s %8s %8s %8s\n", n, "", "ms", "tokens/s", "GFLOP/s", "product", "GB/s", "read");
 	for (int stage = 0; stage < N_BENCH_STAGE; stage++)
 		print_stage(b, l, (enum bench_stage)stage);
-	printf("  capture and lookahead rows together take %.1f %% of prefill, truth's capture %.1f %% of decoding; at most %s of memory\n",
-		100 * capture_share(l), 100 * overhead(&l->stage[BENCH_TRUTH], &l->stage[BENCH_DECODE]), memory);
+	printf("  capture and lookahead rows together take %.1f %% of prefill, truth's capture %.1f %% of decoding; "
+		"at most %s of memory\n", 100 * capture_share(l), 100 * overhead(&l->stage[BENCH_TRUTH], &l->stage[BENCH_DECODE]), memory);
 }
 
 void bench_print_text(const struct bench *b)
@@ -75,10 +75,14 @@ void bench_print_text(const struct bench *b)
 
 static json_t *stage_json(const struct bench *b, const struct bench_rate *r)
 {
-	return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "ms", table_json_number(r->ms), "n_tokens", r->n_tokens, "tokens_per_s",
-		table_json_number(1e3 * r->n_tokens / r->ms), "gflops", table_json_number(gflops(r)), "gflops_share",
-		table_json_number(gflops(r) / b->machine.gflops), "gbs", table_json_number(gbs(r)), "gbs_share",
-		table_json_number(gbs(r) / b->machine.read_gbs));
+	return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o}",
+		"ms", table_json_number(r->ms),
+		"n_tokens", r->n_tokens,
+		"tokens_per_s", table_json_number(1e3 * r->n_tokens / r->ms),
+		"gflops", table_json_number(gflops(r)),
+		"gflops_share", table_json_number(gflops(r) / b->machine.gflops),
+		"gbs", table_json_number(gbs(r)),
+		"gbs_share", table_json_number(gbs(r) / b->machine.read_gbs));
 }
 
 static json_t *length_json(const struct bench *b, const struct bench_length *l)
@@ -102,10 +106,18 @@ int bench_print_json(const struct bench *b, struct err *e)
 	int failed = 0;
 	for (int i = 0; i < b->n_length; i++)
 		failed |= json_array_append_new(lengths, length_json(b, &b->length[i]));
-	json_t *all = json_pack("{s:o, s:s, s:s, s:s, s:i, s:{s:i, s:i, s:f, s:f}, s:o}", "model", table_json_text(m->name, strlen(m->name)),
-		"weight_type", m->weight_type, "device", m->device, "precision", m->precision, "n_lookahead", b->n_lookahead, "machine",
-		"n_threads", b->machine.n_threads, "product_size", b->machine.product_size, "product_gflops", b->machine.gflops,
-		"memory_read_gbs", b->machine.read_gbs, "lengths", lengths);
+	json_t *all = json_pack("{s:o, s:s, s:s, s:s, s:i, s:{s:i, s:i, s:f, s:f}, s:o}",
+		"model", table_json_text(m->name, strlen(m->name)),
+		"weight_type", m->weight_type,
+		"device", m->device,
+		"precision", m->precision,
+		"n_lookahead", b->n_lookahead,
+		"machine",
+		"n_threads", b->machine.n_threads,
+		"product_size", b->machine.product_size,
+		"product_gflops", b->machine.gflops,
+		"memory_read_gbs", b->machine.read_gbs,
+		"lengths", lengths);
 	int rc = ERR_MEMORY;
 	if (all && !failed)
 		rc = table_write_json(all, "-", e);

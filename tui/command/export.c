@@ -10,8 +10,9 @@
 
 _Static_assert(FIGURE_HEATMAP == 0 && FIGURE_OVERLAY == 1 && FIGURE_CURVES == 2, "order of --figure in tui/options.def");
 _Static_assert(FIGURE_LAYERS == 0 && FIGURE_HEADS == 1 && FIGURE_ONE == 2, "order of --rows in tui/options.def");
-_Static_assert(RAMP_LIFT == 0 && RAMP_PERCENTILE == 1 && RAMP_RAW == 2 && RAMP_DIFFERENCE == 3, "order of --scale");
-_Static_assert(RAMP_VIRIDIS == 0 && RAMP_CIVIDIS == 1 && RAMP_MAGMA == 2 && RAMP_GREY == 3 && RAMP_DIVERGING == 4, "order of --colormap");
+_Static_assert(RAMP_LIFT == 0 && RAMP_PERCENTILE == 1 && RAMP_RAW == 2 && RAMP_DIFFERENCE == 3, "order of --scale in tui/options.def");
+_Static_assert(RAMP_VIRIDIS == 0 && RAMP_CIVIDIS == 1 && RAMP_MAGMA == 2 && RAMP_GREY == 3 && RAMP_DIVERGING == 4,
+	"order of --colormap in tui/options.def");
 
 /* ---- use ---- */
 

@@ -64,12 +64,25 @@ static json_t *model_json(const struct info *info)
 	if (!info->model)
 		return json_pack("{s:b, s:o}", "runnable", 0, "refusal", table_json_text(info->refusal.text, strlen(info->refusal.text)));
 	const struct model_info *m = model_info(info->model);
-	return json_pack("{s:b, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:b, s:I, s:I, s:s, s:s?}", "runnable", 1, "name",
-		table_json_text(m->name, strlen(m->name)), "architecture", m->arch_name, "n_layer", m->n_layer, "n_head", m->n_head,
-		"n_kv_head", m->n_kv_head, "head_dim", m->head_dim, "n_embd", m->n_embd, "n_ff", m->n_ff, "n_vocab", m->n_vocab, "n_ctx",
-		m->n_ctx, "rope_base", table_json_number((double)m->rope_base), "rope_llama3", m->rope_llama3, "tied", m->tied, "n_param",
-		(json_int_t)m->n_param, "weight_bytes", (json_int_t)m->weight_bytes, "weight_type", m->weight_type, "chat_family",
-		m->chat_family);
+	return json_pack("{s:b, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:b, s:I, s:I, s:s, s:s?}",
+		"runnable", 1,
+		"name", table_json_text(m->name, strlen(m->name)),
+		"architecture", m->arch_name,
+		"n_layer", m->n_layer,
+		"n_head", m->n_head,
+		"n_kv_head", m->n_kv_head,
+		"head_dim", m->head_dim,
+		"n_embd", m->n_embd,
+		"n_ff", m->n_ff,
+		"n_vocab", m->n_vocab,
+		"n_ctx", m->n_ctx,
+		"rope_base", table_json_number((double)m->rope_base),
+		"rope_llama3", m->rope_llama3,
+		"tied", m->tied,
+		"n_param", (json_int_t)m->n_param,
+		"weight_bytes", (json_int_t)m->weight_bytes,
+		"weight_type", m->weight_type,
+		"chat_family", m->chat_family);
 }
 
 static json_t *maps_json(const struct capture *c)
@@ -89,9 +102,16 @@ static json_t *maps_json(const struct capture *c)
 static json_t *capture_json(const struct capture *c)
 {
 	json_t *window = c->window > 0 ? json_integer(c->window) : json_null();
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:o}", "n_layer", c->n_layer, "n_head", c->n_head, "n_kv_head",
-		c->n_kv_head, "head_dim", c->head_dim, "n_prompt", c->n_prompt, "n_response", c->n_response, "window", window, "complete",
-		c->complete, "maps", maps_json(c));
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:o}",
+		"n_layer", c->n_layer,
+		"n_head", c->n_head,
+		"n_kv_head", c->n_kv_head,
+		"head_dim", c->head_dim,
+		"n_prompt", c->n_prompt,
+		"n_response", c->n_response,
+		"window", window,
+		"complete", c->complete,
+		"maps", maps_json(c));
 }
 
 static json_t *modules_json(const struct info *info)
@@ -103,8 +123,16 @@ static json_t *modules_json(const struct info *info)
 	int n_adapter = info_n_adapter(l, &r);
 	json_t *warning = l->warning ? table_json_text(l->warning, strlen(l->warning)) : json_null();
 	json_t *rank = n_adapter ? json_integer(r) : json_null(), *scale = n_adapter ? table_json_number((double)l->scale) : json_null();
-	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:I, s:o}", "usable", 1, "n_lookahead", l->n_lookahead, "n_embd", l->n_embd,
-		"n_layer", l->n_layer, "n_adapter", n_adapter, "r", rank, "scale", scale, "n_param", (json_int_t)l->n_param, "warning", warning);
+	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:I, s:o}",
+		"usable", 1,
+		"n_lookahead", l->n_lookahead,
+		"n_embd", l->n_embd,
+		"n_layer", l->n_layer,
+		"n_adapter", n_adapter,
+		"r", rank,
+		"scale", scale,
+		"n_param", (json_int_t)l->n_param,
+		"warning", warning);
 }
 
 static json_t *particulars(const struct info *info)

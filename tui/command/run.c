@@ -168,12 +168,21 @@ static json_t *result_json(const struct job *job)
 	const char *text = response_text(c, &n);
 	json_t *timings = json_pack("{s:f, s:f, s:f, s:f}", "load", job->timings.load, "prefill", job->timings.prefill, "lookahead",
 		job->timings.lookahead, "decode", job->timings.decode);
-	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o}", "model",
-		table_json_text(m->name, strlen(m->name)), "prompt_mode", told(c, "prompt_mode"), "response_source",
-		told(c, "response_source"), "response_end", told(c, "response_end"), "n_prompt", c->n_prompt, "n_response", c->n_response, "response", table_json_text(text, n), "prompt_ids",
-		ids_json(c->token, c->n_prompt), "response_ids", ids_json(c->token + c->n_prompt, c->n_response), "device", m->device,
-		"precision", m->precision, "peak_memory_bytes", (json_int_t)engine_peak_memory(), "timings_ms", timings, "compare",
-		table_compare_json(job->comparison));
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o}",
+		"model", table_json_text(m->name, strlen(m->name)),
+		"prompt_mode", told(c, "prompt_mode"),
+		"response_source", told(c, "response_source"),
+		"response_end", told(c, "response_end"),
+		"n_prompt", c->n_prompt,
+		"n_response", c->n_response,
+		"response", table_json_text(text, n),
+		"prompt_ids", ids_json(c->token, c->n_prompt),
+		"response_ids", ids_json(c->token + c->n_prompt, c->n_response),
+		"device", m->device,
+		"precision", m->precision,
+		"peak_memory_bytes", (json_int_t)engine_peak_memory(),
+		"timings_ms", timings,
+		"compare", table_compare_json(job->comparison));
 }
 
 static int print_json(const struct job *job, struct err *e)

@@ -10,8 +10,8 @@
 /* "kvglass run: ..." on standard error, unless --quiet. */
 void remark(const struct options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* One line on standard error that says how far a stage is ("prefill 45 %, 3 s left"), rewritten in place; nothing at all with --quiet or
- * when standard error is no terminal. Its callback also asks long work to stop once a signal came. */
+/* One line on standard error that says how far a stage is ("prefill 45 %, 3 s left"), rewritten in place; nothing at all with
+ * --quiet or when standard error is no terminal. Its callback also asks long work to stop once a signal came. */
 struct progress_line {
 	bool shown;
 	char stage[32];
