@@ -25,13 +25,6 @@ static const struct progress *progress_of(const struct run *r)
 
 /* ---- the model's hash, meanwhile ---- */
 
-struct hasher {
-	const struct model *model;
-	const char *sha256; /* NULL: could not be had, and then is left out */
-	pthread_t thread;
-	bool started;
-};
-
 static void *hash_model(void *user)
 {
 	struct hasher *h = user;
@@ -40,19 +33,19 @@ static void *hash_model(void *user)
 	return NULL;
 }
 
-static void hasher_begin(struct hasher *h, const struct model *m)
+static void hasher_begin(struct run *r)
 {
-	*h = (struct hasher){.model = m};
-	h->started = !pthread_create(&h->thread, NULL, hash_model, h);
+	r->hasher = (struct hasher){.model = r->model};
+	r->hasher.begun = !pthread_create(&r->hasher.thread, NULL, hash_model, &r->hasher);
+	if (!r->hasher.begun)
+		hash_model(&r->hasher);
 }
 
-static const char *hasher_end(struct hasher *h)
+static void hasher_end(struct run *r)
 {
-	if (h->started)
-		pthread_join(h->thread, NULL);
-	else
-		hash_model(h);
-	return h->sha256;
+	if (r->hasher.begun)
+		pthread_join(r->hasher.thread, NULL);
+	r->sha256 = r->hasher.sha256;
 }
 
 /* ---- slots ---- */
@@ -361,11 +354,16 @@ static int measure(struct run *r, const char *text, size_t n_bytes, struct err *
 		rc = read_tokens(r, text, n_bytes, e);
 	if (!rc)
 		rc = open_session(r, e);
-	if (!rc)
-		rc = prefill(r, e);
+	if (rc)
+		return rc;
+	hasher_begin(r);
+	rc = prefill(r, e);
 	if (!rc)
 		rc = lookahead(r, e);
-	return rc ? rc : respond(r, e);
+	if (!rc)
+		rc = respond(r, e);
+	hasher_end(r);
+	return rc;
 }
 
 static void run_free(struct run *r)
@@ -387,13 +385,10 @@ int measure_prompt(const struct capture **out, const struct model *m, const char
 {
 	struct measure_timings unused = {0};
 	struct run r = {.model = m, .info = model_info(m), .o = o, .watch = watch, .timings = timings ? timings : &unused};
-	struct hasher hasher;
 	*out = NULL;
 	r.window = o->window > 0 ? o->window : 32;
 	r.timings->prefill = r.timings->lookahead = r.timings->decode = 0;
-	hasher_begin(&hasher, m);
 	int rc = measure(&r, text, n_bytes, e);
-	r.sha256 = hasher_end(&hasher);
 	r.complete = !rc;
 	/* what was measured before a stop is kept, from the finished prompt on */
 	if (!rc || (rc == ERR_CANCELLED && r.n_slot > 0)) {

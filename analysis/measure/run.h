@@ -2,6 +2,8 @@
 #ifndef KVGLASS_ANALYSIS_MEASURE_RUN_H
 #define KVGLASS_ANALYSIS_MEASURE_RUN_H
 
+#include <pthread.h>
+
 #include "analysis/capture/box.h"
 #include "analysis/measure.h"
 
@@ -33,6 +35,14 @@ struct relay {
 	bool asked;
 };
 
+/* Hashing a model reads every byte of it, the first time: done on a thread of its own while the model runs. */
+struct hasher {
+	const struct model *model;
+	const char *sha256; /* the thread's, until it is joined */
+	pthread_t thread;
+	bool begun;
+};
+
 struct run {
 	const struct model *model;
 	const struct model_info *info;
@@ -54,7 +64,8 @@ struct run {
 	double truth_error;
 	double next_publish_ms;
 	bool complete;
-	const char *sha256; /* of the model, once known */
+	struct hasher hasher;
+	const char *sha256; /* of the model, once known; NULL where it cannot be had */
 };
 
 double clock_ms(void);
