@@ -93,6 +93,12 @@ unsigned app_where(const struct app *app)
 	return app->question ? AT_ASK : app->line ? AT_LINE : views[app->view]->bit;
 }
 
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash && slash[1] ? slash + 1 : path;
+}
+
 void app_run(struct app *app, const struct run_order *order)
 {
 	struct err e;
@@ -100,25 +106,20 @@ void app_run(struct app *app, const struct run_order *order)
 		app_say(app, ROLE_ERROR, "%s", e.text);
 		return;
 	}
-	app->from_run = true;
+	app->from_run = app->awaits_result = true;
 	app->work.running = true;
 	app->work.n_stage = 0;
-	app->look.moved = false;
-	*app->capture_path = '\0';
+	snprintf(app->run_name, sizeof app->run_name, "%s", order->prompt_file ? last_part(order->prompt_file) : "typed prompt");
+	snprintf(app->run_model, sizeof app->run_model, "%s", last_part(order->model));
 	app_show(app, VIEW_MAPS);
 }
 
 void app_open_capture(struct app *app, const char *path)
 {
 	app->from_run = false;
+	app->awaits_result = true;
 	app->work.busy = true;
 	worker_open_capture(app->worker, path);
-}
-
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash && slash[1] ? slash + 1 : path;
 }
 
 const char *app_model_name(const struct app *app)
@@ -132,8 +133,8 @@ const char *app_prompt_name(const struct app *app)
 	const char *name = capture_meta(app->look.snap->capture, "prompt_name");
 	if (name && *name)
 		return last_part(name);
-	if (app->options->prompt_file && app->from_run)
-		return last_part(app->options->prompt_file);
+	if (*app->prompt_name)
+		return app->prompt_name;
 	return *app->capture_path ? last_part(app->capture_path) : "prompt";
 }
 
@@ -393,6 +394,18 @@ static void on_note(struct app *app, const struct note *note)
 	}
 }
 
+static void on_snapshot(struct app *app, const struct snapshot *s)
+{
+	if (app->awaits_result)
+		app->look.moved = false; /* it opens where it is interesting; later snapshots of it leave the user's place alone */
+	app->awaits_result = false;
+	look_take(&app->look, s);
+	app->unsaved = app->from_run;
+	snprintf(app->prompt_name, sizeof app->prompt_name, "%s", app->from_run ? app->run_name : "");
+	if (app->from_run)
+		*app->capture_path = '\0';
+}
+
 void app_news(struct app *app)
 {
 	const struct snapshot *snapshot;
@@ -400,10 +413,8 @@ void app_news(struct app *app)
 	bool has_note = true;
 	while (has_note) {
 		worker_take(app->worker, &app->work, &snapshot, &note, &has_note);
-		if (snapshot) {
-			look_take(&app->look, snapshot);
-			app->unsaved = app->from_run;
-		}
+		if (snapshot)
+			on_snapshot(app, snapshot);
 		if (has_note)
 			on_note(app, &note);
 	}
@@ -437,10 +448,11 @@ static void draw_waiting(struct app *app, struct grid *g)
 		grid_text(g, r, 0, 0, style_plain, "opening the capture");
 		return;
 	}
-	grid_text(g, r, 0, 0, theme_style(&app->theme, ROLE_STRONG), "Running the model on the prompt. Maps appear as soon as there are any.");
+	grid_printf(g, r, 0, 0, theme_style(&app->theme, ROLE_STRONG), "%s on %s", app->run_model, app->run_name);
+	grid_text(g, r, 1, 0, theme_style(&app->theme, ROLE_DIM), "Maps appear as soon as there are any.");
 	for (int i = 0; i < app->work.n_stage; i++) {
 		const struct stage *s = &app->work.stage[i];
-		struct rect line = rect_sub(r, 2 + 2 * i, 0, 1, r.cols);
+		struct rect line = rect_sub(r, 3 + 2 * i, 0, 1, r.cols);
 		grid_text(g, line, 0, 0, style_plain, s->name);
 		frame_bar(app, g, rect_sub(line, 0, 12, 1, 30), s->total > 0 ? (double)s->done / (double)s->total : 0);
 		grid_printf(g, line, 0, 44, theme_style(&app->theme, ROLE_DIM), "%s of %s \xc2\xb7 %s", number_grouped(done, s->done),

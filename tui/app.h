@@ -37,11 +37,15 @@ struct app {
 
 	/* the run and its file */
 	bool from_run;          /* what comes from the worker was measured here */
+	bool awaits_result;     /* the next snapshot is the first of a run, or an opened capture */
 	bool unsaved;           /* a result is shown that is in no file */
 	bool leave_when_saved;
 	int saving_serial;      /* of the snapshot that is being saved */
 	bool saving_complete;   /* it was a finished run */
-	char capture_path[4096]; /* "" when it is in no file */
+	char capture_path[4096]; /* of what is shown; "" when it is in no file */
+	char prompt_name[256];   /* of what is shown, when it was measured here */
+	char run_name[256];      /* of the run that goes on */
+	char run_model[256];
 	char *figure_command;   /* of the figure that is being saved */
 
 	bool asked_by_command_line; /* the first job came with the command line: its failure ends the program */

@@ -30,7 +30,8 @@ void look_take(struct look *l, const struct snapshot *s)
 		l->from = l->span = 0;
 		l->moved = false;
 	}
-	l->focus = clamp(l->focus, 0, s->n_series - 1);
+	int same = old && l->focus < old->n_series ? snapshot_find(s, old->series[l->focus].name) : 0; /* others may have come before it */
+	l->focus = same < 0 ? 0 : same;
 	if (!l->moved)
 		look_open_at_interest(l);
 	snapshot_unref(old);

@@ -135,23 +135,29 @@ static void describe(struct series *out, const struct snapshot *s, int method, c
 	}
 }
 
-/* Truth, then the two that the program is about (also while they are awaited), then whatever else was measured. */
-static void list_series(struct snapshot *s)
+/* Methods that have a map and are not there already. */
+static void add_series(struct snapshot *s, int method)
 {
-	static const char *const always[] = {"snapkv", "lookahead"};
+	const struct method *m = method < 0 ? NULL : evaluation_method(s->evaluation, method)->method;
+	if (!m || !evaluation_method(s->evaluation, method)->available || s->n_series == SNAPSHOT_MAX_SERIES)
+		return;
+	if (is_drawn(m, s->capture) && snapshot_find(s, m->name) < 0)
+		describe(&s->series[s->n_series++], s, method, m->name, m->label, m->map);
+}
+
+/* Truth, then the two that the program is about, then whatever else was measured. */
+static void list_series(struct snapshot *s, bool awaits_lookahead)
+{
+	const struct method *lookahead = method_find("lookahead");
 	describe(&s->series[0], s, snapshot_method(s, "oracle"), "truth", "TRUTH", "truth");
 	s->n_series = 1;
-	for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
-		const struct method *m = method_find(always[i]);
-		int method = snapshot_method(s, always[i]);
-		if (m && (method >= 0 || !s->capture->complete))
-			describe(&s->series[s->n_series++], s, method, m->name, m->label, m->map);
-	}
-	for (int i = 0; i < evaluation_n_method(s->evaluation) && s->n_series < SNAPSHOT_MAX_SERIES; i++) {
-		const struct eval_method *m = evaluation_method(s->evaluation, i);
-		if (m->available && is_drawn(m->method, s->capture) && snapshot_find(s, m->method->name) < 0)
-			describe(&s->series[s->n_series++], s, i, m->method->name, m->method->label, m->method->map);
-	}
+	add_series(s, snapshot_method(s, "snapkv"));
+	if (snapshot_method(s, "lookahead") >= 0)
+		add_series(s, snapshot_method(s, "lookahead"));
+	else if (awaits_lookahead && lookahead)
+		describe(&s->series[s->n_series++], s, -1, lookahead->name, lookahead->label, lookahead->map);
+	for (int i = 0; i < evaluation_n_method(s->evaluation); i++)
+		add_series(s, i);
 }
 
 /* ---- making ---- */
@@ -189,7 +195,7 @@ static int make_sinks(struct whole *w, struct err *e)
 }
 
 int snapshot_make(const struct snapshot **out, const struct capture *c, const struct snapshot *previous,
-	const struct evaluation_options *o, const struct progress *progress, struct err *e)
+	const struct evaluation_options *o, bool awaits_lookahead, struct err *e)
 {
 	struct whole *w = calloc(1, sizeof *w);
 	if (!w)
@@ -198,12 +204,12 @@ int snapshot_make(const struct snapshot **out, const struct capture *c, const st
 	w->n_ref = 1;
 	s->capture = capture_ref(c);
 	s->serial = previous ? previous->serial + 1 : 1;
-	int rc = evaluation_open(&s->evaluation, c, o, progress, e);
+	int rc = evaluation_open(&s->evaluation, c, o, NULL, e);
 	if (!rc) {
 		s->n_candidate = evaluation_n_candidate(s->evaluation, &s->first);
 		s->shown_first = s->n_candidate > 0 ? s->first : 0;
 		s->n_shown = s->n_candidate > 0 ? s->n_candidate : c->n_prompt;
-		list_series(s);
+		list_series(s, awaits_lookahead);
 		rc = make_text(w, previous, e);
 	}
 	if (!rc)

@@ -32,9 +32,10 @@ struct snapshot {
 	const uint8_t *prompt_sink; /* (n_layer, n_prompt) in-prompt sinks */
 };
 
-/* previous may be NULL; what it holds of the same data is shared. Keeps a reference to c. */
+/* previous may be NULL; what it holds of the same data is shared. Keeps a reference to c. awaits_lookahead: LookaheadKV has its place
+ * although it is not measured yet. */
 int snapshot_make(const struct snapshot **out, const struct capture *c, const struct snapshot *previous,
-	const struct evaluation_options *o, const struct progress *progress, struct err *e);
+	const struct evaluation_options *o, bool awaits_lookahead, struct err *e);
 const struct snapshot *snapshot_ref(const struct snapshot *s);
 void snapshot_unref(const struct snapshot *s); /* NULL is allowed; any thread */
 

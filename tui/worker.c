@@ -47,6 +47,7 @@ struct worker {
 	bool stop;
 	struct run_job *job; /* waiting or running */
 	bool running;
+	bool awaits_lookahead; /* the present run was given modules */
 	struct desk_job *queue;
 	bool desk_busy;
 	const struct capture *fresh; /* to become a snapshot */
@@ -125,11 +126,12 @@ static void on_publish(void *user, const struct capture *c)
 
 static int load_modules(const struct run_order *r, const struct model *m, struct lookahead **out, struct err *e)
 {
+	enum { N_LOOKAHEAD = 32 }; /* soft tokens of LookaheadKV; the control has as many */
 	*out = NULL;
 	if (!r->modules)
 		return 0;
 	if (!strcmp(r->modules, "untrained"))
-		return lookahead_untrained(out, m, 32, 0, 0, r->measure.seed, e);
+		return lookahead_untrained(out, m, N_LOOKAHEAD, 0, 0, r->measure.seed, e);
 	return lookahead_load(out, m, r->modules, &r->load, e);
 }
 
@@ -233,8 +235,9 @@ static void evaluate(struct worker *w, const struct capture *c)
 	double begin = now();
 	pthread_mutex_lock(&w->lock);
 	const struct snapshot *previous = w->last ? snapshot_ref(w->last) : NULL;
+	bool awaits = w->awaits_lookahead && w->running;
 	pthread_mutex_unlock(&w->lock);
-	int rc = snapshot_make(&made, c, previous, &w->evaluation, NULL, &e);
+	int rc = snapshot_make(&made, c, previous, &w->evaluation, awaits, &e);
 	snapshot_unref(previous);
 	if (rc) {
 		add_note(w, NOTE_FAILED, e.text);
@@ -501,6 +504,7 @@ int worker_run(struct worker *w, const struct run_order *r, struct err *e)
 	if (taken) {
 		w->job = job;
 		w->running = true;
+		w->awaits_lookahead = r->modules != NULL;
 		w->n_stage = 0;
 		stale = w->fresh;
 		w->fresh = NULL;

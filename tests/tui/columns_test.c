@@ -45,7 +45,7 @@ static void open_synthetic(struct look *l)
 	spec.n_layer = 4;
 	spec.n_prompt = 600;
 	CHECK_INT(synthetic_capture(&c, &spec, &e), 0);
-	CHECK_INT(snapshot_make(&s, c, NULL, &o, NULL, &e), 0);
+	CHECK_INT(snapshot_make(&s, c, NULL, &o, false, &e), 0);
 	capture_unref(c);
 	*l = (struct look){0};
 	look_take(l, s);

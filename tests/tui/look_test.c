@@ -18,7 +18,7 @@ static const struct snapshot *make(int n_prompt, int n_response)
 	spec.n_response = n_response;
 	int rc = synthetic_capture(&c, &spec, &e);
 	if (!rc) {
-		rc = snapshot_make(&s, c, NULL, &o, NULL, &e);
+		rc = snapshot_make(&s, c, NULL, &o, false, &e);
 		capture_unref(c);
 	}
 	if (rc)
