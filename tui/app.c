@@ -397,7 +397,7 @@ static void on_note(struct app *app, const struct note *note)
 static void on_snapshot(struct app *app, const struct snapshot *s)
 {
 	if (app->awaits_result)
-		app->look.moved = false; /* it opens where it is interesting; later snapshots of it leave the user's place alone */
+		app->look.moved = app->look.settled = false; /* it opens where it is interesting; later snapshots of it leave the user's place alone */
 	app->awaits_result = false;
 	look_take(&app->look, s);
 	app->unsaved = app->from_run;
@@ -442,7 +442,6 @@ static void draw_waiting(struct app *app, struct grid *g)
 	char done[32], total[32], took[32];
 	layout_page(&page, app->rows, app->cols, 0);
 	frame_title(app, g, page.title);
-	frame_bottom(app, g, page.hint);
 	struct rect r = rect_sub(page.body, 1, 4, page.body.rows - 1, page.body.cols - 8);
 	if (!app->from_run) {
 		grid_text(g, r, 0, 0, style_plain, "opening the capture");
@@ -475,10 +474,13 @@ void app_draw(struct app *app, struct grid *g)
 	app->rows = g->rows;
 	app->cols = g->cols;
 	grid_clear(g, style_plain);
-	if (app->rows < LAYOUT_MIN_ROWS || app->cols < LAYOUT_MIN_COLS)
+	if (app->rows < LAYOUT_MIN_ROWS || app->cols < LAYOUT_MIN_COLS) {
 		draw_too_small(app, g);
-	else if ((views[app->view]->bit & AT_RESULT) && !app->look.snap)
+		return;
+	}
+	if ((views[app->view]->bit & AT_RESULT) && !app->look.snap)
 		draw_waiting(app, g);
 	else
 		views[app->view]->draw(app, app->state[app->view], g);
+	frame_bottom(app, g);
 }

@@ -194,20 +194,39 @@ static void draw_line(struct app *app, struct grid *g, struct rect r)
 		grid_text_cut(g, r, 0, col + room + 1, r.cols - col - room - 2, bar, app->line_names);
 }
 
-void frame_bottom(struct app *app, struct grid *g, struct rect r)
+enum { MAX_MESSAGE_LINES = 4 };
+
+/* A message that is longer than a line is a command to be copied: all of it is shown. */
+static void draw_message(const struct app *app, struct grid *g)
+{
+	struct style s = theme_style(&app->theme, app->message_role), bar = theme_style(&app->theme, ROLE_BAR);
+	size_t n = strlen(app->message), at = 0;
+	int room = g->cols - 2, lines = 0;
+	if (app->theme.depth != DEPTH_MONO)
+		s.bg = bar.bg;
+	for (; at < n && lines < MAX_MESSAGE_LINES; lines++)
+		at += glyph_fit(app->message + at, n - at, room);
+	struct rect r = {g->rows - lines, 0, lines, g->cols};
+	grid_fill(g, r, bar);
+	at = 0;
+	for (int line = 0; line < lines; line++) {
+		size_t fit = glyph_fit(app->message + at, n - at, room);
+		grid_bytes(g, r, line, 1, s, app->message + at, fit);
+		at += fit;
+	}
+}
+
+void frame_bottom(struct app *app, struct grid *g)
 {
 	struct style bar = theme_style(&app->theme, ROLE_BAR);
+	struct rect r = {g->rows - 1, 0, 1, g->cols};
 	grid_fill(g, r, bar);
-	if (app->line) {
+	if (app->line)
 		draw_line(app, g, r);
-	} else if (app->question) {
+	else if (app->question)
 		grid_text_cut(g, r, 0, 1, r.cols - 2, theme_style(&app->theme, ROLE_BAR_STRONG), app->question_text);
-	} else if (*app->message) {
-		struct style s = theme_style(&app->theme, app->message_role);
-		if (app->theme.depth != DEPTH_MONO)
-			s.bg = bar.bg;
-		grid_text_cut(g, r, 0, 1, r.cols - 2, s, app->message);
-	} else {
+	else if (*app->message)
+		draw_message(app, g);
+	else
 		draw_hints(app, g, r);
-	}
 }

@@ -16,6 +16,9 @@ static const struct capture *capture_of(const struct look *l)
 	return l->snap->capture;
 }
 
+/* While truth is noise the most interesting place is another one with every row; from here on the cursor waits for the last. */
+enum { SETTLED_ROWS = 32 };
+
 void look_take(struct look *l, const struct snapshot *s)
 {
 	const struct snapshot *old = l->snap;
@@ -28,12 +31,13 @@ void look_take(struct look *l, const struct snapshot *s)
 		l->head = 0;
 		l->token = s->capture->n_prompt / 2;
 		l->from = l->span = 0;
-		l->moved = false;
+		l->moved = l->settled = false;
 	}
 	int same = old && l->focus < old->n_series ? snapshot_find(s, old->series[l->focus].name) : 0; /* others may have come before it */
 	l->focus = same < 0 ? 0 : same;
-	if (!l->moved)
+	if (!l->moved && (!l->settled || s->capture->complete))
 		look_open_at_interest(l);
+	l->settled = !s->capture->complete && s->series[0].n_rows >= SETTLED_ROWS;
 	snapshot_unref(old);
 }
 

@@ -17,6 +17,7 @@ struct look {
 	enum ramp_scale scale;
 	int focus;        /* series that keys refer to */
 	int from, span;   /* tokens in the maps, counted from snap->shown_first; span 0: all */
+	bool settled;     /* truth is steady enough to stay where the cursor is until the run ends */
 	bool moved;       /* the user has chosen a place: new results leave it alone */
 
 	struct look_deal { /* an uneven deal of one method at one budget, made when it is first asked for */

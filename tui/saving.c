@@ -102,7 +102,8 @@ void saving_accept(struct app *app, bool sure)
 void saving_note(struct app *app, const struct note *note)
 {
 	if (note->kind == NOTE_FIGURE) {
-		app_say(app, ROLE_GOOD, "saved %s \xc2\xb7 the same: %s -o %s", note->text, app->figure_command ? app->figure_command : "", note->text);
+		app_say(app, ROLE_GOOD, "saved %s; the same again%s: %s -o %s", note->text,
+			*app->capture_path ? "" : " (w saves the capture)", app->figure_command ? app->figure_command : "", note->text);
 		return;
 	}
 	if (note->kind == NOTE_ERROR) {

@@ -24,6 +24,7 @@ enum role {
 	ROLE_HIGH,       /* ... above 80 % */
 	ROLE_PROTECTED,  /* S and W: kept whatever the method says */
 	ROLE_CURSOR,     /* the cell or token of the cursor */
+	ROLE_ALWAYS,     /* first and last tokens in text: kept by every method */
 	ROLE_KEPT,
 	ROLE_SOME,       /* kept by a minority of the scope's heads */
 	ROLE_EVICTED,

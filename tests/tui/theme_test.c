@@ -105,7 +105,7 @@ TEST(theme, text_on_a_level_can_be_read)
 TEST(theme, roles_differ_without_colour)
 {
 	struct theme t = {.depth = DEPTH_MONO};
-	static const enum role apart[][2] = {{ROLE_KEPT, ROLE_EVICTED}, {ROLE_KEPT, ROLE_SOME}, {ROLE_SOME, ROLE_EVICTED},
+	static const enum role apart[][2] = {{ROLE_KEPT, ROLE_EVICTED}, {ROLE_KEPT, ROLE_SOME}, {ROLE_SOME, ROLE_EVICTED}, {ROLE_ALWAYS, ROLE_EVICTED}, {ROLE_ALWAYS, ROLE_KEPT},
 		{ROLE_CURSOR, ROLE_KEPT}, {ROLE_PANE, ROLE_PANE_FOCUS}, {ROLE_FIELD, ROLE_FIELD_FOCUS}, {ROLE_LABEL, ROLE_LABEL_HERE}};
 	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
 		CHECK(theme_style(&t, apart[i][0]).attr != theme_style(&t, apart[i][1]).attr);

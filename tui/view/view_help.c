@@ -126,7 +126,6 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	const struct view *under = app_view(app->under_help);
 	struct page p = {.app = app, .g = g, .r = page.body, .first = h->first};
 	frame_title(app, g, page.title);
-	frame_bottom(app, g, page.hint);
 	snprintf(title, sizeof title, "Keys of the %s screen", under->title);
 	grid_text(g, page.status, 0, 1, theme_style(&app->theme, ROLE_STRONG), title);
 	for (int group = 0; group < N_GROUP; group++)

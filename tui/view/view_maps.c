@@ -329,12 +329,10 @@ static void say_series(const struct app *app, int i, int room, char *out, size_t
 		snprintf(out, out_bytes, room < 26 ? "TRUTH" : "TRUTH what the answer read");
 	if (i == 0)
 		return;
-	snprintf(detail, sizeof detail, "%s%s%s, %s", window, module ? " " : "", module ? module : "", pool);
-	snprintf(out, out_bytes, "%s%s", s->label, detail);
+	snprintf(detail, sizeof detail, "%s%s%s", window, module ? " " : "", module ? module : "");
+	snprintf(out, out_bytes, "%s%s, %s", s->label, detail, pool);
 	if (glyph_width(out, strlen(out)) > room)
-		snprintf(out, out_bytes, "%s%s, %s", s->label, window, pool);
-	if (glyph_width(out, strlen(out)) > room)
-		snprintf(out, out_bytes, "%s%s", s->label, window);
+		snprintf(out, out_bytes, "%s%s", s->label, detail);
 }
 
 static void draw_titles(const struct app *app, const struct maps *m, struct grid *g)
@@ -436,7 +434,6 @@ static void maps_draw(struct app *app, void *state, struct grid *g)
 	draw_heads_title(app, m, g);
 	strip_draw(&m->strip, app, g, m->layout.strip, m->layout.n_strip, m->mark, m->n_mark);
 	numbers_draw(app, g, m->layout.numbers);
-	frame_bottom(app, g, m->layout.hint);
 }
 
 /* ---- keys ---- */

@@ -334,7 +334,6 @@ static void start_draw(struct app *app, void *state, struct grid *g)
 	const struct theme *t = &app->theme;
 	int row = 1;
 	frame_title(app, g, page.title);
-	frame_bottom(app, g, page.hint);
 	grid_text_cut(g, page.status, 0, 2, page.status.cols - 4, style_plain,
 		"Which prompt tokens matter, and which ones does the KV cache keep?");
 	for (int i = 0; i < N_ROW; i++)

@@ -22,6 +22,7 @@ struct text {
 	struct flow flow;
 	int flow_serial;  /* snapshot it belongs to */
 	int first_line;   /* on the screen's first line */
+	int shown_token;  /* that the last frame followed; the text may be scrolled away from the cursor until it moves again */
 	float *level;     /* (n_prompt) ramp levels of the method in the scope */
 	struct level_key {
 		int serial, series, scope, scale, layer, unit;
@@ -154,7 +155,7 @@ static enum role kept_role(enum kept kept)
 	case KEPT_MOST:
 	case KEPT_ALL: return ROLE_KEPT;
 	case KEPT_SINK:
-	case KEPT_WINDOW: return ROLE_PROTECTED;
+	case KEPT_WINDOW: return ROLE_ALWAYS;
 	default: return ROLE_PLAIN;
 	}
 }
@@ -299,7 +300,7 @@ static void draw_legend(struct app *app, struct grid *g, struct rect r)
 	if (l->scope != LOOK_HEAD)
 		col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_SOME), "by some");
 	col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_EVICTED), l->scope == LOOK_HEAD ? "evicted" : "by none");
-	col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_PROTECTED), "first and last: always kept");
+	col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_ALWAYS), "first and last: always");
 	if (t->depth == DEPTH_MONO)
 		return;
 	col += 3 + grid_text(g, r, 0, col + 3, dim, scale[look_scale(l)]);
@@ -311,6 +312,14 @@ static void draw_legend(struct app *app, struct grid *g, struct rect r)
 }
 
 /* ---- frame ---- */
+
+static void scroll(struct text *t, int by)
+{
+	int last = t->flow.n_lines - t->lines.rows;
+	t->first_line += by;
+	t->first_line = t->first_line > last ? last : t->first_line;
+	t->first_line = t->first_line < 0 ? 0 : t->first_line;
+}
 
 static bool update_flow(struct app *app, struct text *t, int cols)
 {
@@ -326,6 +335,7 @@ static bool update_flow(struct app *app, struct text *t, int cols)
 	flow_free(&t->flow);
 	t->flow = made;
 	t->flow_serial = s->serial;
+	t->shown_token = -1;
 	return true;
 }
 
@@ -336,13 +346,15 @@ static void text_draw(struct app *app, void *state, struct grid *g)
 	layout_page(&page, app->rows, app->cols, N_INFO);
 	frame_title(app, g, page.title);
 	frame_status(app, g, page.status);
-	frame_bottom(app, g, page.hint);
 	struct rect margin = rect_sub(page.body, 1, 0, page.body.rows - 1, NUMBER_COLS);
 	t->lines = rect_sub(page.body, 1, NUMBER_COLS, page.body.rows - 1, page.body.cols - NUMBER_COLS - 1);
 	draw_method_line(app, g, page.body);
 	if (!update_flow(app, t, t->lines.cols))
 		return;
-	t->first_line = layout_scroll(t->first_line, t->flow.line[app->look.token], 1, t->lines.rows, t->flow.n_lines);
+	if (t->shown_token != app->look.token)
+		t->first_line = layout_scroll(t->first_line, t->flow.line[app->look.token], 1, t->lines.rows, t->flow.n_lines);
+	t->shown_token = app->look.token;
+	scroll(t, 0);
 	struct canvas c = {.app = app, .g = g, .text = t, .r = t->lines};
 	draw_margin(&c, margin);
 	draw_tokens(&c, levels(t, &app->look));
@@ -361,25 +373,15 @@ static void go_to_line(struct app *app, struct text *t, int line, int col)
 	look_set_token(&app->look, token < text->n_prompt ? token : text->n_prompt - 1);
 }
 
+/* The cursor stays on the prompt; below its last line the text scrolls on to the response. */
 static void move_lines(struct app *app, struct text *t, int by)
 {
 	int token = app->look.token;
-	if (t->flow.first)
-		go_to_line(app, t, t->flow.line[token] + by, t->flow.col[token]);
-}
-
-/* Scrolls without moving the cursor, as far as it stays on the screen. */
-static void scroll(struct app *app, struct text *t, int by)
-{
-	int last = t->flow.n_lines - t->lines.rows;
-	t->first_line += by;
-	t->first_line = t->first_line > last ? last : t->first_line;
-	t->first_line = t->first_line < 0 ? 0 : t->first_line;
-	int line = t->flow.first ? t->flow.line[app->look.token] : 0;
-	if (line < t->first_line)
-		go_to_line(app, t, t->first_line, 0);
-	else if (line >= t->first_line + t->lines.rows)
-		go_to_line(app, t, t->first_line + t->lines.rows - 1, 0);
+	if (!t->flow.first)
+		return;
+	go_to_line(app, t, t->flow.line[token] + by, t->flow.col[token]);
+	if (app->look.token == token)
+		scroll(t, by);
 }
 
 static bool text_act(struct app *app, void *state, enum action_id action)
@@ -410,7 +412,7 @@ static void text_point(struct app *app, void *state, const struct event *at)
 {
 	struct text *t = state;
 	if (at->kind == EVENT_WHEEL)
-		scroll(app, t, 3 * at->wheel);
+		scroll(t, 3 * at->wheel);
 	else if (rect_holds(t->lines, at->row, at->col))
 		go_to_line(app, t, t->first_line + at->row - t->lines.row, at->col - t->lines.col);
 }
