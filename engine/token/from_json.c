@@ -308,6 +308,8 @@ static int read_byte_level(struct tokenizer *t, const json_t *part, struct err *
 static int read_pretokenizer(struct tokenizer *t, const json_t *part, int depth, struct err *e)
 {
 	const char *type = text_of(part, "type");
+	if (json_is_null(part))
+		return 0;
 	if (t->pre.is_complete)
 		return err_set(e, ERR_UNSUPPORTED, "pre_tokenizer: \"%.40s\" after ByteLevel", type);
 	if (!strcmp(type, "Sequence"))

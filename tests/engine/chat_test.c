@@ -20,14 +20,17 @@ static struct chat *open_template(const json_t *entry)
 	return c;
 }
 
-/* Templates of a known family render every message as the reference does; the others are refused with the way out. */
+/* Templates of a known family render every message as the reference does; the others are refused with the way out.
+ */
 TEST(chat, as_transformers_renders)
 {
 	json_t *all = golden_json("chat.json"), *texts = golden_json("texts.json"), *entry, *message;
 	size_t i, k, n_known = 0;
-	json_array_foreach(all, i, entry) {
+	json_array_foreach(all, i, entry)
+	{
 		struct chat *c = open_template(entry);
-		json_array_foreach(json_object_get(texts, "messages"), k, message) {
+		json_array_foreach(json_object_get(texts, "messages"), k, message)
+		{
 			const json_t *text = json_array_get(message, 1);
 			const char *want = json_string_value(json_array_get(json_object_get(entry, "renders"), k));
 			struct chat_text got;
@@ -73,7 +76,8 @@ TEST(chat, families)
 	json_t *all = golden_json("chat.json"), *entry;
 	size_t i;
 	CHECK_INT(json_array_size(all), sizeof want / sizeof *want);
-	json_array_foreach(all, i, entry) {
+	json_array_foreach(all, i, entry)
+	{
 		struct chat *c = open_template(entry);
 		const char *family = chat_family(c);
 		CHECK_STR(json_string_value(json_object_get(entry, "name")), want[i].name);
@@ -84,7 +88,8 @@ TEST(chat, families)
 		if (want[i].problem) {
 			CHECK_INT(chat_render(c, "hi", 2, NOW, &got, &e), ERR_UNSUPPORTED);
 			if (!strstr(e.text, want[i].problem))
-				test_fail(__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", want[i].name, e.text, want[i].problem);
+				test_fail(
+					__FILE__, __LINE__, "%s: \"%s\" does not say \"%s\"", want[i].name, e.text, want[i].problem);
 		}
 		chat_close(c);
 	}
@@ -98,8 +103,9 @@ static char part_letter(uint8_t part)
 
 TEST(chat, parts)
 {
-	static const char source[] = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n{{ messages[0].content }}<|im_end|>\n"
-								 "<|im_start|>assistant\n";
+	static const char source[] =
+		"<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n{{ messages[0].content }}<|im_end|>\n"
+		"<|im_start|>assistant\n";
 	struct chat_tokens tokens = {0};
 	struct chat *c;
 	struct chat_text got;
@@ -126,7 +132,8 @@ TEST(chat, llama3_says_what_day_it_is)
 {
 	json_t *all = golden_json("chat.json"), *entry;
 	size_t i;
-	json_array_foreach(all, i, entry) {
+	json_array_foreach(all, i, entry)
+	{
 		if (strcmp(json_string_value(json_object_get(entry, "name")), "llama3_today"))
 			continue;
 		struct chat *c = open_template(entry);

@@ -1,5 +1,5 @@
-/* The Jinja interpreter against jinja2 itself: tests/golden/tokens/jinja.json holds templates, messages and what transformers'
- * environment renders (null where it fails). */
+/* The Jinja interpreter against jinja2 itself: tests/golden/tokens/jinja.json holds templates, messages and what
+ * transformers' environment renders (null where it fails). */
 #include "engine/token/jinja/jinja.h"
 #include "tests/support/test.h"
 
@@ -10,7 +10,7 @@
 
 /* What is refused here though jinja2 has it: never a wrong rendering, always an error. */
 static const char *const refused[] = {
-	"{{ [] }}",                /* lists as text */
+	"{{ [] }}",                 /* lists as text */
 	"{{ '\xc3\xa9' | upper }}", /* letters beyond ASCII */
 };
 
@@ -22,10 +22,12 @@ static bool is_refused(const char *template)
 	return false;
 }
 
-static int render(const char *template, size_t n, const char *message, size_t n_message, struct jinja_text *out, struct err *e)
+static int render(
+	const char *template, size_t n, const char *message, size_t n_message, struct jinja_text *out, struct err *e)
 {
 	static const struct jinja_variable variable = {"bos_token", "<s>"};
-	struct jinja_request r = {.message = message, .n = n_message, .variable = &variable, .n_variable = 1, .now = 1700049600};
+	struct jinja_request r = {
+		.message = message, .n = n_message, .variable = &variable, .n_variable = 1, .now = 1700049600};
 	struct jinja_template *t;
 	*out = (struct jinja_text){0};
 	int rc = jinja_parse(&t, template, n, e);
@@ -47,12 +49,15 @@ TEST(jinja, as_jinja2_renders)
 	json_t *all = json_load_file(test_tree("tests/golden/tokens/jinja.json"), 0, &problem), *one;
 	size_t i, n_rendered = 0, n_failed = 0, n_refused = 0;
 	CHECK(all != NULL);
-	json_array_foreach(all, i, one) {
-		const json_t *template = json_array_get(one, 0), *message = json_array_get(one, 1), *want = json_array_get(one, 2);
+	json_array_foreach(all, i, one)
+	{
+		const json_t *template = json_array_get(one, 0), *message = json_array_get(one, 1),
+					 *want = json_array_get(one, 2);
 		const char *source = json_string_value(template);
 		struct jinja_text got;
 		struct err e = {ERR_NONE, ""};
-		int rc = render(source, json_string_length(template), json_string_value(message), json_string_length(message), &got, &e);
+		int rc = render(source, json_string_length(template), json_string_value(message),
+			json_string_length(message), &got, &e);
 		if (rc && json_is_string(want) && is_refused(source)) {
 			n_refused++;
 		} else if (rc && json_is_null(want)) {
@@ -93,8 +98,10 @@ TEST(jinja, marks_follow_the_message)
 	check_marks("{{ messages[0].content | replace('b', '__') }}", "abc", "#..#");
 	check_marks("{{ messages[0].content.split('|') | join('-') }}", "a|b", "#.#");
 	check_marks("{{ messages[0].content | upper }}{{ 'x' | upper }}", "ab", "##.");
-	check_marks("{% macro m(t) %}[{{ t }}]{% endmacro %}{% set x = m(messages[0].content) %}{{ x }}", "ab", ".##.");
-	check_marks("{% set b %}x{{ messages[0].content }}{% endset %}{% for c in b %}{{ c }},{% endfor %}", "ab", "..#.#.");
+	check_marks(
+		"{% macro m(t) %}[{{ t }}]{% endmacro %}{% set x = m(messages[0].content) %}{{ x }}", "ab", ".##.");
+	check_marks(
+		"{% set b %}x{{ messages[0].content }}{% endset %}{% for c in b %}{{ c }},{% endfor %}", "ab", "..#.#.");
 	check_marks("{{ messages[0].content | default('d', true) }}", "", ".");
 	check_marks("{{ ['x', messages[0].content] | join }}", "\xc3\xa9", ".##");
 }
@@ -148,14 +155,18 @@ TEST(jinja, what_is_not_there_is_named)
 /* Templates come out of files: none may run for ever, deeper than the stack, or out of memory. */
 TEST(jinja, runaway_templates_end)
 {
-	check_refused("{% set r = range(1000) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}",
+	check_refused("{% set r = range(1000) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor "
+				  "%}{% endfor %}",
 		"steps");
 	check_refused("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "levels");
-	check_refused("{% set n = namespace(s='xxxxxxxx') %}{% for i in range(90) %}{% set n.s = n.s ~ n.s %}{% endfor %}", "bytes");
+	check_refused(
+		"{% set n = namespace(s='xxxxxxxx') %}{% for i in range(90) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+		"bytes");
 	check_refused("{{ range(1000000000) | length }}", "range");
 	enum { DEEP = 100000 };
 	char *deep = malloc(3 * DEEP + 8);
-	const char *const patterns[][2] = {{"{{ ", "("}, {"{{ ", "["}, {"{{ ", "-"}, {"{{ 1", "+1"}, {"{{ x", ".a"}, {"{{ ", "not "}};
+	const char *const patterns[][2] = {
+		{"{{ ", "("}, {"{{ ", "["}, {"{{ ", "-"}, {"{{ 1", "+1"}, {"{{ x", ".a"}, {"{{ ", "not "}};
 	for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
 		size_t n = strlen(strcpy(deep, patterns[i][0])), step = strlen(patterns[i][1]);
 		for (int k = 0; k < DEEP / (int)step; k++, n += step)

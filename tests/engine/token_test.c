@@ -36,8 +36,8 @@ TEST(token, qwen3)
 	check_folder("qwen3", true);
 }
 
-/* Added tokens with white space of their own or found after normalisation, prefix spaces, every split behaviour, bytes without
- * tokens, merges and vocabularies with holes. */
+/* Added tokens with white space of their own or found after normalisation, prefix spaces, every split behaviour,
+ * bytes without tokens, merges and vocabularies with holes. */
 TEST(token, odd_prefix)
 {
 	check_folder("odd_prefix", false);
@@ -73,7 +73,8 @@ TEST(token, smollm2_of_the_sample_model)
 	golden_check_ids(t, "smollm2", GOLDEN_CHAT);
 	CHECK_INT(tokenizer_n_vocab(t), 49152);
 	CHECK_STR(tokenizer_chat_family(t), "chatml");
-	CHECK(tokenizer_is_end(t, 2) && tokenizer_is_special(t, 2) && !tokenizer_is_end(t, 1) && tokenizer_is_special(t, 1));
+	CHECK(tokenizer_is_end(t, 2) && tokenizer_is_special(t, 2) && !tokenizer_is_end(t, 1) &&
+		tokenizer_is_special(t, 1));
 	tokenizer_free(t);
 }
 
@@ -99,7 +100,8 @@ TEST(token, gguf_is_as_the_folder)
 	}
 }
 
-/* ---- the way back ------------------------------------------------------------------------------------------------ */
+/* ---- the way back
+ * ------------------------------------------------------------------------------------------------ */
 
 /* The pieces of the ids, one after the other, are the text. */
 static void check_round_trip(const struct tokenizer *t, const char *text, size_t n)
@@ -117,20 +119,22 @@ static void check_round_trip(const struct tokenizer *t, const char *text, size_t
 		same = n_piece > 0 && n_piece <= n - at && !memcmp(piece, text + at, n_piece);
 	}
 	if (!same || at != n)
-		test_fail(__FILE__, __LINE__, "%zu bytes that begin \"%.40s\" do not come back from byte %zu on", n, text, at);
+		test_fail(
+			__FILE__, __LINE__, "%zu bytes that begin \"%.40s\" do not come back from byte %zu on", n, text, at);
 	token_list_free(&got);
 }
 
 /* n characters from all of Unicode, ASCII and white space more often than their share. */
 static size_t random_text(struct rng *r, char *out, int n)
 {
-	static const uint32_t common[] = {' ', ' ', '\n', '\t', '\'', '<', '|', '>', 0xa0, 0x3000, 0x301, 0x323, 0x4f60, 0x1f600, 0x200d};
+	static const uint32_t common[] = {
+		' ', ' ', '\n', '\t', '\'', '<', '|', '>', 0xa0, 0x3000, 0x301, 0x323, 0x4f60, 0x1f600, 0x200d};
 	size_t length = 0;
 	for (int i = 0; i < n; i++) {
 		uint32_t kind = rng_below(r, 8);
 		uint32_t code = kind < 3 ? 0x20 + rng_below(r, 0x5f)
-			: kind < 5			 ? common[rng_below(r, sizeof common / sizeof *common)]
-			: kind < 7			 ? rng_below(r, 0x3000)
+			: kind < 5           ? common[rng_below(r, sizeof common / sizeof *common)]
+			: kind < 7           ? rng_below(r, 0x3000)
 								 : rng_below(r, 0x110000);
 		length += utf8_encode(code, out + length); /* U+FFFD for half of a surrogate pair */
 	}
@@ -161,12 +165,13 @@ TEST(token, text_comes_back_to_the_byte)
 static char *composed(const char *text, size_t n)
 {
 	utf8proc_uint8_t *out = NULL;
-	CHECK(utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &out, UTF8PROC_STABLE | UTF8PROC_COMPOSE) >= 0);
+	CHECK(utf8proc_map(
+			  (const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &out, UTF8PROC_STABLE | UTF8PROC_COMPOSE) >= 0);
 	return (char *)out;
 }
 
-/* Qwen's ids are those of the text in normalisation form C, so that is what comes back: canonically the same text, and one that
- * gives the same ids again. */
+/* Qwen's ids are those of the text in normalisation form C, so that is what comes back: canonically the same text,
+ * and one that gives the same ids again. */
 TEST(token, qwen_comes_back_normalised)
 {
 	enum { TEXTS = 2000, CHARACTERS = 40 };
@@ -212,7 +217,8 @@ TEST(token, bytes_without_a_token_are_counted)
 	tokenizer_free(t);
 }
 
-/* ---- what is refused --------------------------------------------------------------------------------------------- */
+/* ---- what is refused
+ * --------------------------------------------------------------------------------------------- */
 
 TEST(token, invalid_text_names_the_byte)
 {
@@ -226,7 +232,9 @@ TEST(token, invalid_text_names_the_byte)
 		{"12345678\xc0\xaf", 10, "0xc0 at offset 8"},
 		{"\xed\xa0\x80", 3, "0xed at offset 0"},
 		{"ok \xf4\x90\x80\x80", 7, "0xf4 at offset 3"},
-		{"\xe4\xbd" "a", 3, "0xe4 at offset 0"},
+		{"\xe4\xbd"
+		 "a",
+			3, "0xe4 at offset 0"},
 		{"\x80", 1, "0x80 at offset 0"},
 	};
 	struct tokenizer *t = golden_folder("llama3");
@@ -271,7 +279,8 @@ TEST(token, ids_outside_the_vocabulary)
 	tokenizer_free(t);
 }
 
-/* ---- modes ------------------------------------------------------------------------------------------------------- */
+/* ---- modes
+ * ------------------------------------------------------------------------------------------------------- */
 
 TEST(token, control_text_counts_where_it_may)
 {
@@ -324,8 +333,9 @@ TEST(token, parts_of_a_chat)
 	}
 	CHECK_STR(by_part[PART_USER], "caf\xc3\xa9 <|eot_id|>?");
 	CHECK_STR(by_part[PART_SYSTEM], "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
-	CHECK_STR(by_part[PART_TEMPLATE], "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n<|eot_id|>"
-									  "<|start_header_id|>user<|end_header_id|>\n\n<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
+	CHECK_STR(by_part[PART_TEMPLATE],
+		"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n<|eot_id|>"
+		"<|start_header_id|>user<|end_header_id|>\n\n<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
 	CHECK_STR(by_part[PART_RESPONSE], "");
 	token_list_free(&got);
 	tokenizer_free(t);
@@ -335,7 +345,8 @@ TEST(token, parts_of_a_chat)
 TEST(token, parts_survive_normalisation)
 {
 	struct tokenizer *t = golden_folder("qwen3");
-	static const char message[] = "cafe\xcc\x81 e\xcc\x81" "e\xcc\x81 x";
+	static const char message[] = "cafe\xcc\x81 e\xcc\x81"
+								  "e\xcc\x81 x";
 	struct token_list got;
 	struct err e;
 	enum prompt_mode mode = PROMPT_CHAT;
@@ -352,7 +363,8 @@ TEST(token, parts_survive_normalisation)
 	tokenizer_free(t);
 }
 
-/* ---- size -------------------------------------------------------------------------------------------------------- */
+/* ---- size
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* One "word" of 64 KiB: a merge that looked at all pairs for each join would take minutes. */
 TEST(token, long_words_take_no_longer)

@@ -74,14 +74,16 @@ static size_t list_tokens(const json_t *spec, const char **text, int32_t *type, 
 	const char *key;
 	json_t *value;
 	size_t n = 0, i;
-	json_object_foreach(json_object_get(json_object_get(spec, "model"), "vocab"), key, value) {
+	json_object_foreach(json_object_get(json_object_get(spec, "model"), "vocab"), key, value)
+	{
 		size_t id = (size_t)json_integer_value(value);
 		CHECK(id < limit);
 		text[id] = key;
 		type[id] = 1;
 		n = id >= n ? id + 1 : n;
 	}
-	json_array_foreach(json_object_get(spec, "added_tokens"), i, value) {
+	json_array_foreach(json_object_get(spec, "added_tokens"), i, value)
+	{
 		size_t id = (size_t)json_integer_value(json_object_get(value, "id"));
 		CHECK(id < limit);
 		text[id] = json_string_value(json_object_get(value, "content"));
@@ -96,8 +98,10 @@ static void put_merges(struct gguf_writer *w, const json_t *merges)
 	size_t n = json_array_size(merges), i;
 	char **line = calloc(n, sizeof *line);
 	json_t *merge;
-	json_array_foreach(merges, i, merge) {
-		const char *left = json_string_value(json_array_get(merge, 0)), *right = json_string_value(json_array_get(merge, 1));
+	json_array_foreach(merges, i, merge)
+	{
+		const char *left = json_string_value(json_array_get(merge, 0)),
+				   *right = json_string_value(json_array_get(merge, 1));
 		if (json_is_string(merge))
 			line[i] = strdup(json_string_value(merge));
 		else if (asprintf(&line[i], "%s %s", left, right) < 0)
@@ -150,7 +154,8 @@ static int first_difference(const struct token_list *got, const json_t *want)
 	return i;
 }
 
-static int tokenize(const struct tokenizer *t, const json_t *text, enum golden_mode mode, struct token_list *out, struct err *e)
+static int tokenize(
+	const struct tokenizer *t, const json_t *text, enum golden_mode mode, struct token_list *out, struct err *e)
 {
 	enum prompt_mode prompt = mode == GOLDEN_CHAT ? PROMPT_CHAT : PROMPT_RAW;
 	const char *s = json_string_value(text);
@@ -164,11 +169,13 @@ void golden_check_ids(const struct tokenizer *t, const char *name, enum golden_m
 	char path[256];
 	snprintf(path, sizeof path, "%s/ids.json", name);
 	json_t *texts = golden_json("texts.json"), *ids = golden_json(path), *entry;
-	json_t *list = json_object_get(texts, mode == GOLDEN_CHAT ? "messages" : "texts"), *want = json_object_get(ids, modes[mode]);
+	json_t *list = json_object_get(texts, mode == GOLDEN_CHAT ? "messages" : "texts"),
+		   *want = json_object_get(ids, modes[mode]);
 	size_t i;
 	CHECK(t && json_array_size(list) > 5);
 	CHECK_INT(json_array_size(want), json_array_size(list));
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		const char *title = json_string_value(json_array_get(entry, 0));
 		const json_t *golden = json_array_get(want, i);
 		struct token_list got;
@@ -176,8 +183,8 @@ void golden_check_ids(const struct tokenizer *t, const char *name, enum golden_m
 		if (t && tokenize(t, json_array_get(entry, 1), mode, &got, &e) && json_array_size(golden))
 			test_fail(__FILE__, __LINE__, "%s %s \"%s\": %s", name, modes[mode], title, e.text);
 		else if (t && !same_ids(&got, golden))
-			test_fail(__FILE__, __LINE__, "%s %s \"%s\": %d tokens, not %zu; differ from token %d on", name, modes[mode], title, got.n,
-				json_array_size(golden), first_difference(&got, golden));
+			test_fail(__FILE__, __LINE__, "%s %s \"%s\": %d tokens, not %zu; differ from token %d on", name,
+				modes[mode], title, got.n, json_array_size(golden), first_difference(&got, golden));
 		if (t)
 			token_list_free(&got);
 	}

@@ -11,8 +11,10 @@ json_t *golden_json(const char *name); /* of tests/golden/tokens; a failed check
 
 /* A tokenizer for tests; a failed check and NULL when it cannot be opened. */
 struct tokenizer *golden_folder(const char *name); /* of tests/golden/tokens */
-struct tokenizer *golden_sample(void);             /* the sample model's own; NULL with the case skipped when it is not there */
-/* The same tokenizer as in a folder, by way of a GGUF with its vocabulary. extra, when given, puts further keys. */
+struct tokenizer *golden_sample(
+	void); /* the sample model's own; NULL with the case skipped when it is not there */
+/* The same tokenizer as in a folder, by way of a GGUF with its vocabulary. extra, when given, puts further keys.
+ */
 struct tokenizer *golden_gguf(const char *name, const char *pre, void (*extra)(struct gguf_writer *w));
 
 /* Every text of texts.json in a mode: ids as in the family's ids.json. */
