@@ -82,10 +82,11 @@ HOUSES := engine analysis export tui
 sources = $(filter-out %_fuzz.c,$(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
 # Kernels in engine/cpu/simd are compiled once per instruction set; the fitting table is chosen at run time.
 SIMD_SRC := $(wildcard engine/cpu/simd/*.c)
-SIMD_SETS := baseline $(if $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),avx2 avx512)
+SIMD_SETS := baseline $(if $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),avx2 avx512 avx512_bf16)
 SIMD_baseline :=
 SIMD_avx2     := -mavx2 -mfma -mf16c
 SIMD_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+SIMD_avx512_bf16 := $(SIMD_avx512) -mavx512bf16
 LIB_SRC  := $(filter-out $(SIMD_SRC) tui/main.c,$(foreach h,$(HOUSES),$(call sources,$(h))))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(foreach s,$(SIMD_SETS),$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
 TEST_SRC := $(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c)

@@ -201,7 +201,7 @@ struct engine_build {
 	const char *version; /* "0.1.0" */
 	const char *cuda;    /* "13.0" or NULL when built without */
 	const char *matmul;  /* "oneDNN 2.6.0" */
-	const char *simd;    /* "avx512", "avx2", "baseline": kernels chosen for this machine */
+	const char *simd;    /* "avx512_bf16", "avx512", "avx2", "baseline": kernels chosen for this machine */
 	int n_threads;
 };
 const struct engine_build *engine_build(void);

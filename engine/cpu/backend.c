@@ -20,6 +20,17 @@ static size_t scratch_floats(const struct model_info *info)
 	return (most(floats, cpu_value_norms_scratch(info)) + 15) / 16 * 16;
 }
 
+/* A model says what it is run in; without the instructions model_open() has said float32. */
+static bool is_bf16(const struct model *m)
+{
+	return !strcmp(m->info.precision, "bf16");
+}
+
+static size_t widest_input(const struct model_info *info)
+{
+	return most((size_t)info->n_embd, most((size_t)info->n_ff, (size_t)info->n_head * (size_t)info->head_dim));
+}
+
 static int rows_of(const struct backend_config *config)
 {
 	int rows = config->max_rows ? config->max_rows : DEFAULT_ROWS;
@@ -37,7 +48,7 @@ static size_t area_floats(const struct backend_config *config, enum area area)
 		return (size_t)info->n_layer * tiles * (size_t)info->n_kv_head * KEY_TILE * d;
 	case AREA_ROPE_COS:
 	case AREA_ROPE_SIN:
-		return rows * d / 2;
+		return rows * d;
 	case AREA_LOGITS:
 		return (size_t)info->n_vocab;
 	case AREA_SCORE:
@@ -48,6 +59,11 @@ static size_t area_floats(const struct backend_config *config, enum area area)
 	case AREA_PART_SUM:
 	case AREA_CHECK:
 		return n_head * tiles * few;
+	case AREA_HALF_ROWS:
+		return is_bf16(config->model) ? rows * widest_input(info) / 2 + 1 : 0;
+	case AREA_HALF_KEYS:
+	case AREA_HALF_VALUES:
+		return is_bf16(config->model) ? tiles * (size_t)info->n_kv_head * KEY_TILE * d / 2 : 0;
 	case AREA_SCRATCH:
 		return (size_t)config->n_threads * scratch_floats(info);
 	default:
@@ -69,11 +85,25 @@ static void cpu_close(struct backend *b)
 	struct cpu *c = (struct cpu *)b;
 	if (!c)
 		return;
+	for (int i = 0; c->half && i < threads_count(c->threads); i++)
+		bf16_gemm_cache_close(c->half[i]);
+	free(c->half);
 	threads_close(c->threads);
 	for (int i = 0; i < N_AREA; i++)
 		free(c->area[i]);
 	free(c->captured);
 	free(c);
+}
+
+static int open_half(struct cpu *c, struct err *e)
+{
+	int rc = 0, n = threads_count(c->threads);
+	c->half = calloc((size_t)n, sizeof *c->half);
+	if (!c->half)
+		return err_set(e, ERR_MEMORY, "no memory for %d threads", n);
+	for (int i = 0; i < n && !rc; i++)
+		rc = bf16_gemm_cache_open(&c->half[i], e);
+	return rc;
 }
 
 static int cpu_open(struct backend **out, const struct backend_config *config, struct err *e)
@@ -88,14 +118,16 @@ static int cpu_open(struct backend **out, const struct backend_config *config, s
 	bool complete = c->captured != NULL;
 	for (int i = 0; i < N_AREA; i++) {
 		size_t bytes = (area_floats(config, (enum area)i) * sizeof(float) + 63) / 64 * 64;
-		c->area[i] = aligned_alloc(64, bytes);
-		complete &= c->area[i] != NULL;
+		c->area[i] = bytes ? aligned_alloc(64, bytes) : NULL;
+		complete &= c->area[i] || !bytes;
 	}
 	if (!complete) {
 		cpu_close((struct backend *)c);
 		return err_set(e, ERR_MEMORY, "no memory for the buffers of %d tokens", config->max_tokens);
 	}
 	int rc = threads_open(&c->threads, config->n_threads, e);
+	if (!rc && is_bf16(config->model))
+		rc = open_half(c, e);
 	if (rc) {
 		cpu_close((struct backend *)c);
 		return rc;
@@ -109,42 +141,7 @@ static int cpu_max_rows(const struct backend *b)
 	return ((const struct cpu *)b)->max_rows;
 }
 
-/* ---- a step ------------------------------------------------------------------------------------------------------ */
-
-/* Angles as the reference computes them: position times inverse frequency, rounded to float32, then cosine and sine of that. */
-static void fill_rope(struct cpu *c)
-{
-	int half = c->model->info.head_dim / 2;
-	for (int row = 0; row < c->step.n_rows; row++)
-		for (int i = 0; i < half; i++) {
-			float angle = (float)(c->step.position + row) * c->model->rope_inv_freq[i];
-			c->area[AREA_ROPE_COS][row * half + i] = (float)cos((double)angle);
-			c->area[AREA_ROPE_SIN][row * half + i] = (float)sin((double)angle);
-		}
-}
-
-static void cpu_step_begin(struct backend *b, const struct step *step)
-{
-	struct cpu *c = (struct cpu *)b;
-	c->step = *step;
-	atomic_store(&c->bad_layer, -1);
-	atomic_store(&c->failure, 0);
-	fill_rope(c);
-	cpu_capture_begin(c);
-}
-
-static int cpu_step_end(struct backend *b, struct err *e)
-{
-	struct cpu *c = (struct cpu *)b;
-	if (atomic_load(&c->failure))
-		return err_set(e, ERR_MEMORY, "the matrix library found no memory for its work space");
-	if (atomic_load(&c->bad_layer) >= 0)
-		return err_set(e, ERR_NUMBER, "attention of layer %d is not finite near position %d: damaged weights?",
-			atomic_load(&c->bad_layer), c->step.position);
-	return 0;
-}
-
-/* ---- operations on rows ------------------------------------------------------------------------------------------ */
+/* ---- the same for every row ---------------------------------------------------------------------------------------- */
 
 enum { ROWS_A_PIECE = 32 };
 
@@ -169,6 +166,47 @@ static void each_row(struct cpu *c, struct row_range rows, const void *op, void 
 	struct rows_job job = {.c = c, .op = op, .rows = rows, .row = row};
 	threads_run(c->threads, (rows.n + ROWS_A_PIECE - 1) / ROWS_A_PIECE, rows_piece, &job);
 }
+
+/* ---- a step ------------------------------------------------------------------------------------------------------ */
+
+/* Angles as the reference computes them: position times inverse frequency, rounded to float32, then cosine and sine of that. */
+static void fill_rope(struct cpu *c, const void *context, int row)
+{
+	(void)context;
+	int d = c->model->info.head_dim, half = d / 2;
+	bool adjacent = c->model->rope_pairs == ROPE_ADJACENT;
+	float *cosine = c->area[AREA_ROPE_COS] + (size_t)row * (size_t)d, *sine = c->area[AREA_ROPE_SIN] + (size_t)row * (size_t)d;
+	for (int i = 0; i < half; i++) {
+		float angle = (float)(c->step.position + row) * c->model->rope_inv_freq[i];
+		int first = adjacent ? 2 * i : i, second = adjacent ? 2 * i + 1 : half + i;
+		cosine[first] = cosine[second] = (float)cos((double)angle);
+		sine[second] = (float)sin((double)angle);
+		sine[first] = -sine[second];
+	}
+}
+
+static void cpu_step_begin(struct backend *b, const struct step *step)
+{
+	struct cpu *c = (struct cpu *)b;
+	c->step = *step;
+	atomic_store(&c->bad_layer, -1);
+	atomic_store(&c->failure, 0);
+	each_row(c, (struct row_range){0, step->n_rows}, NULL, fill_rope);
+	cpu_capture_begin(c);
+}
+
+static int cpu_step_end(struct backend *b, struct err *e)
+{
+	struct cpu *c = (struct cpu *)b;
+	if (atomic_load(&c->failure))
+		return err_set(e, ERR_MEMORY, "the matrix library found no memory for its work space");
+	if (atomic_load(&c->bad_layer) >= 0)
+		return err_set(e, ERR_NUMBER, "attention of layer %d is not finite near position %d: damaged weights?",
+			atomic_load(&c->bad_layer), c->step.position);
+	return 0;
+}
+
+/* ---- operations on rows ------------------------------------------------------------------------------------------ */
 
 static float *row_at(const struct cpu *c, enum row_buffer buffer, int row)
 {
@@ -217,25 +255,18 @@ static void cpu_swiglu(struct backend *b, struct row_range rows)
 	each_row((struct cpu *)b, rows, NULL, swiglu_row);
 }
 
-static void rotate(const struct cpu *c, float *x, int row)
-{
-	int half = c->model->info.head_dim / 2;
-	const float *cosine = c->area[AREA_ROPE_COS] + row * half, *sine = c->area[AREA_ROPE_SIN] + row * half;
-	int apart = c->model->rope_pairs == ROPE_ADJACENT ? 1 : half, next = c->model->rope_pairs == ROPE_ADJACENT ? 2 : 1;
-	for (int i = 0; i < half; i++) {
-		float a = x[i * next], b = x[i * next + apart];
-		x[i * next] = a * cosine[i] - b * sine[i];
-		x[i * next + apart] = b * cosine[i] + a * sine[i];
-	}
-}
-
 static void rope_heads(struct cpu *c, float *x, int n_head, const float *norm, int row)
 {
 	int d = c->model->info.head_dim;
+	const float *cosine = c->area[AREA_ROPE_COS] + (size_t)row * (size_t)d, *sine = c->area[AREA_ROPE_SIN] + (size_t)row * (size_t)d;
+	const struct simd_rows *k = c->simd->rows;
 	for (int head = 0; head < n_head; head++, x += d) {
 		if (norm)
-			c->simd->rows->rmsnorm(x, norm, c->model->norm_eps, d, x);
-		rotate(c, x, row);
+			k->rmsnorm(x, norm, c->model->norm_eps, d, x);
+		if (c->model->rope_pairs == ROPE_ADJACENT)
+			k->rope_adjacent(x, cosine, sine, d);
+		else
+			k->rope_halves(x, cosine, sine, d);
 	}
 }
 
@@ -277,7 +308,7 @@ static void cpu_logits(struct backend *b, const struct logits_op *op)
 	struct cpu *c = (struct cpu *)b;
 	size_t n_vocab = (size_t)c->model->info.n_vocab;
 	struct product p = {.in = row_at(c, ROWS_NORMED, op->rows.first), .n_row = op->rows.n, .weight = &c->model->output,
-		.out = op->out, .ld_out = (int)n_vocab};
+		.out = op->out, .ld_out = (int)n_vocab, .exact = true};
 	if (!op->out) {
 		p.in = row_at(c, ROWS_NORMED, op->rows.first + op->rows.n - 1);
 		p.n_row = 1;

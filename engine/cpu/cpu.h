@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/cpu/bf16_gemm.h"
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/simd/simd.h"
 #include "engine/cpu/threads.h"
@@ -28,7 +29,7 @@ enum {
 enum area {
 	AREA_KEYS,
 	AREA_VALUES,
-	AREA_ROPE_COS, /* (max_rows, head_dim / 2) of the step's positions */
+	AREA_ROPE_COS, /* (max_rows, head_dim) of the step's positions, as simd_rows' rope takes them */
 	AREA_ROPE_SIN,
 	AREA_LOGITS,   /* (n_vocab) */
 	AREA_SCORE,    /* attention of few rows: (n_kv_head, n_tile, stacked row, KEY_TILE) */
@@ -36,6 +37,9 @@ enum area {
 	AREA_PART_MAX, /* (n_kv_head, n_tile, stacked row), later the factor that makes a part a share of the whole */
 	AREA_PART_SUM, /* the same shape */
 	AREA_CHECK,    /* (n_tile, n_head, few row) sums of the captured probabilities, tile by tile */
+	AREA_HALF_ROWS,   /* bf16: inputs of a product (max_rows, widest) */
+	AREA_HALF_KEYS,   /* bf16: one layer's keys (tile, n_kv_head, head_dim, KEY_TILE), */
+	AREA_HALF_VALUES, /* and values (tile, n_kv_head, KEY_TILE, head_dim) */
 	AREA_SCRATCH,  /* (n_threads, scratch_floats) */
 	AREA_ROWS,     /* and the following N_ROW_BUFFER: (max_rows, width) */
 	N_AREA = AREA_ROWS + N_ROW_BUFFER
@@ -51,6 +55,7 @@ struct cpu {
 	float *area[N_AREA];
 	int *captured; /* rows of the step that some capture wants, ascending; (max_rows) */
 	int n_captured;
+	struct bf16_gemm_cache **half; /* per thread; NULL: everything in float32 */
 	struct step step;
 	_Atomic int bad_layer; /* first layer whose attention was not finite, -1: none */
 	_Atomic int failure;   /* first error code of a piece of work, 0: none */
@@ -66,6 +71,11 @@ static inline float *cpu_scratch(const struct cpu *c, int thread)
 	return c->area[AREA_SCRATCH] + (size_t)thread * c->scratch_floats;
 }
 
+static inline uint16_t *cpu_half(const struct cpu *c, enum area area)
+{
+	return (uint16_t *)c->area[area];
+}
+
 /* ---- matmul.c ---- */
 struct product { /* out (n_row, n_out) = in (n_row, n_in) W^T + bias, or added onto out */
 	const float *in;
@@ -75,6 +85,7 @@ struct product { /* out (n_row, n_out) = in (n_row, n_in) W^T + bias, or added o
 	float *out;
 	int ld_out;
 	bool add;
+	bool exact; /* float32 in every mode (logits) */
 };
 void cpu_products(struct cpu *c, const struct product *p, int n); /* up to three over the same rows */
 void cpu_lora(struct backend *b, const struct lora_op *op);

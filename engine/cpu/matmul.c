@@ -3,6 +3,7 @@
  * Many rows: a panel of PANEL weight rows is unpacked to float32, transposed, in a buffer of the thread that fits its cache, and
  * multiplied by oneDNN. Panel, row block and depth are fixed, so an element's result does not depend on the number of threads.
  * Few rows: unpacking would cost more than the product; every row is a sweep over the stored blocks.
+ * bf16: panels and activations are rounded to bfloat16, sums stay float32; few rows stay as they are.
  */
 #include "engine/cpu/cpu.h"
 
@@ -19,7 +20,7 @@ enum {
 
 size_t cpu_product_scratch(void)
 {
-	return (size_t)PANEL * DEPTH + (size_t)PANEL * STRETCH;
+	return (size_t)PANEL * DEPTH + (size_t)PANEL * STRETCH; /* the stretch of bf16 is one row of DEPTH, which fits too */
 }
 
 /* panel[k][o] = weight[first_out + o][first_in + k] for o < n_out, k < n_in; PANEL apart. */
@@ -37,6 +38,18 @@ static void unpack_panel(const struct cpu *c, const struct weight *w, int first_
 	}
 }
 
+/* The same as bfloat16 and not transposed, rows n_in apart: oneDNN's bf16 products take either way at the same speed. */
+static void unpack_half_panel(const struct cpu *c, const struct weight *w, int first_out, int n_out, int first_in, int n_in,
+	uint16_t *panel, float *stretch)
+{
+	size_t row_bytes = tensor_type_bytes(w->type, (uint64_t)w->n_in);
+	const uint8_t *src = w->data + (size_t)first_out * row_bytes + tensor_type_bytes(w->type, (uint64_t)first_in);
+	for (int o = 0; o < n_out; o++) {
+		c->simd->unpack->unpack[w->type](src + (size_t)o * row_bytes, n_in, stretch);
+		c->simd->unpack->round_bf16(stretch, n_in, panel + (size_t)o * (size_t)n_in);
+	}
+}
+
 static void add_bias(const struct cpu *c, const struct product *p, int first_row, int n_row, int first_out, int n_out)
 {
 	for (int row = first_row; p->bias && row < first_row + n_row; row++)
@@ -45,6 +58,7 @@ static void add_bias(const struct cpu *c, const struct product *p, int first_row
 
 struct panel_job {
 	struct cpu *c;
+	bool half; /* inputs are in AREA_HALF_ROWS */
 	const struct product *p;
 	int n;
 	int row_step; /* rows a piece takes: all of them, or ROW_BLOCK where there are too few panels for the threads */
@@ -55,23 +69,45 @@ static int n_panel(const struct product *p)
 	return (p->weight->n_out + PANEL - 1) / PANEL;
 }
 
-/* One panel times rows [first_row, end_row). */
-static void multiply_panel(struct cpu *c, const struct product *p, int panel, int first_row, int end_row, float *scratch)
+struct panel { /* outputs [first_out, first_out + n_out) for rows [first_row, end_row) */
+	const struct product *p;
+	int first_out, n_out, first_row, end_row;
+};
+
+static void multiply_panel(struct cpu *c, const struct panel *l, float *scratch)
 {
-	const struct weight *w = p->weight;
-	int first_out = panel * PANEL, n_out = w->n_out - first_out < PANEL ? w->n_out - first_out : PANEL;
-	for (int first_in = 0; first_in < w->n_in; first_in += DEPTH) {
-		int n_in = w->n_in - first_in < DEPTH ? w->n_in - first_in : DEPTH;
-		unpack_panel(c, w, first_out, n_out, first_in, n_in, scratch, scratch + (size_t)PANEL * DEPTH);
-		for (int row = first_row; row < end_row; row += ROW_BLOCK) {
-			struct gemm g = {.m = end_row - row < ROW_BLOCK ? end_row - row : ROW_BLOCK, .n = n_out, .k = n_in,
-				.a = p->in + (size_t)row * (size_t)w->n_in + first_in, .lda = w->n_in, .b = scratch, .ldb = PANEL,
-				.c = p->out + (size_t)row * (size_t)p->ld_out + first_out, .ldc = p->ld_out, .add = p->add || first_in > 0};
+	const struct product *p = l->p;
+	int width = p->weight->n_in;
+	for (int first_in = 0; first_in < width; first_in += DEPTH) {
+		int n_in = width - first_in < DEPTH ? width - first_in : DEPTH;
+		unpack_panel(c, p->weight, l->first_out, l->n_out, first_in, n_in, scratch, scratch + (size_t)PANEL * DEPTH);
+		for (int row = l->first_row; row < l->end_row; row += ROW_BLOCK) {
+			struct gemm g = {.m = l->end_row - row < ROW_BLOCK ? l->end_row - row : ROW_BLOCK, .n = l->n_out, .k = n_in,
+				.a = p->in + (size_t)row * (size_t)width + first_in, .lda = width, .b = scratch, .ldb = PANEL,
+				.c = p->out + (size_t)row * (size_t)p->ld_out + l->first_out, .ldc = p->ld_out, .add = p->add || first_in > 0};
 			if (gemm_run(&g))
 				atomic_store(&c->failure, ERR_MEMORY);
 		}
 	}
-	add_bias(c, p, first_row, end_row - first_row, first_out, n_out);
+}
+
+static void multiply_half_panel(struct cpu *c, const struct panel *l, float *scratch, int thread)
+{
+	const struct product *p = l->p;
+	int width = p->weight->n_in;
+	uint16_t *panel = (uint16_t *)scratch;
+	for (int first_in = 0; first_in < width; first_in += DEPTH) {
+		int n_in = width - first_in < DEPTH ? width - first_in : DEPTH;
+		unpack_half_panel(c, p->weight, l->first_out, l->n_out, first_in, n_in, panel, scratch + (size_t)PANEL * DEPTH);
+		for (int row = l->first_row; row < l->end_row; row += ROW_BLOCK) {
+			struct bf16_gemm g = {.m = l->end_row - row < ROW_BLOCK ? l->end_row - row : ROW_BLOCK, .n = l->n_out, .k = n_in,
+				.a = cpu_half(c, AREA_HALF_ROWS) + (size_t)row * (size_t)width + first_in, .lda = width, .b = panel, .ldb = n_in,
+				.b_transposed = true, .c = p->out + (size_t)row * (size_t)p->ld_out + l->first_out, .ldc = p->ld_out,
+				.add = p->add || first_in > 0};
+			if (bf16_gemm_run(c->half[thread], &g))
+				atomic_store(&c->failure, ERR_MEMORY);
+		}
+	}
 }
 
 static void panel_piece(void *context, int piece, int thread)
@@ -81,8 +117,26 @@ static void panel_piece(void *context, int piece, int thread)
 	int n_step = (p->n_row + job->row_step - 1) / job->row_step, panel = piece / n_step, first_row = piece % n_step * job->row_step;
 	while (panel >= n_panel(p))
 		panel -= n_panel(p++);
-	int end_row = first_row + job->row_step < p->n_row ? first_row + job->row_step : p->n_row;
-	multiply_panel(job->c, p, panel, first_row, end_row, cpu_scratch(job->c, thread));
+	int first_out = panel * PANEL, left = p->weight->n_out - first_out;
+	struct panel l = {.p = p, .first_out = first_out, .n_out = left < PANEL ? left : PANEL, .first_row = first_row,
+		.end_row = first_row + job->row_step < p->n_row ? first_row + job->row_step : p->n_row};
+	if (job->half)
+		multiply_half_panel(job->c, &l, cpu_scratch(job->c, thread), thread);
+	else
+		multiply_panel(job->c, &l, cpu_scratch(job->c, thread));
+	add_bias(job->c, p, l.first_row, l.end_row - l.first_row, l.first_out, l.n_out);
+}
+
+enum { ROUNDED_ROWS = 32 };
+
+static void round_piece(void *context, int piece, int thread)
+{
+	(void)thread;
+	const struct panel_job *job = context;
+	const struct product *p = job->p;
+	size_t width = (size_t)p->weight->n_in, at = (size_t)piece * ROUNDED_ROWS * width;
+	int rows = p->n_row - piece * ROUNDED_ROWS < ROUNDED_ROWS ? p->n_row - piece * ROUNDED_ROWS : ROUNDED_ROWS;
+	job->c->simd->unpack->round_bf16(p->in + at, rows * (int)width, cpu_half(job->c, AREA_HALF_ROWS) + at);
 }
 
 static void multiply_panels(struct cpu *c, const struct product *p, int n)
@@ -90,7 +144,10 @@ static void multiply_panels(struct cpu *c, const struct product *p, int n)
 	int panels = 0, n_row = p->n_row;
 	for (int i = 0; i < n; i++)
 		panels += n_panel(&p[i]);
-	struct panel_job job = {.c = c, .p = p, .n = n, .row_step = panels < 2 * threads_count(c->threads) ? ROW_BLOCK : n_row};
+	struct panel_job job = {.c = c, .half = c->half && !p->exact, .p = p, .n = n,
+		.row_step = panels < 2 * threads_count(c->threads) ? ROW_BLOCK : n_row};
+	if (job.half)
+		threads_run(c->threads, (n_row + ROUNDED_ROWS - 1) / ROUNDED_ROWS, round_piece, &job);
 	threads_run(c->threads, panels * ((n_row + job.row_step - 1) / job.row_step), panel_piece, &job);
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/cpu/simd/simd.h"
+
 /* general.name, where the file says one; the caller falls back to the file's. */
 static int name_from_gguf(struct model *m, const struct gguf_file *g, struct err *e)
 {
@@ -70,8 +72,10 @@ static int fill_common(struct model *m, const struct model_options *o, struct er
 	m->device = o->device;
 	m->precision = o->precision;
 	i->device = "cpu";
-	i->precision = o->precision == PRECISION_BF16 ? "bf16" : "f32";
-	i->fallback = o->device == DEVICE_CUDA ? "this build has no CUDA" : NULL;
+	bool bf16 = o->precision == PRECISION_BF16 && simd_available()[0]->bf16_products;
+	i->precision = bf16 ? "bf16" : "f32";
+	i->fallback = o->device == DEVICE_CUDA ? "this build has no CUDA"
+		: o->precision == PRECISION_BF16 && !bf16 ? "this processor has no bfloat16 products: float32 is used" : NULL;
 	return 0;
 }
 

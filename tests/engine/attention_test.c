@@ -13,6 +13,7 @@ struct bench { /* a backend over invented q (n_head, n, d), k, v (n_kv_head, n, 
 	struct loose_model *owner;
 	struct backend *backend;
 	int n_head, n_kv_head, d, n;
+	bool bf16;
 	float *q, *k, *v;
 };
 
@@ -27,6 +28,7 @@ static void open_bench(struct bench *t, int n_threads, int max_rows)
 		.n_ff = 32, .n_vocab = 2, .type = TYPE_F32};
 	struct err e = {0};
 	t->owner = loose_model_make(&o);
+	loose_model_get(t->owner)->info.precision = t->bf16 ? "bf16" : "f32";
 	struct backend_config config = {.model = loose_model_get(t->owner), .max_tokens = t->n, .max_rows = max_rows, .n_threads = n_threads};
 	CHECK_INT(backend_cpu.open(&t->backend, &config, &e), 0);
 }
@@ -201,9 +203,9 @@ struct shape {
 	float sharpness;
 };
 
-static void check_shape(const struct shape *s)
+static void check_shape(const struct shape *s, bool bf16)
 {
-	struct bench t = {.n_head = s->n_head, .n_kv_head = s->n_kv_head, .d = s->d, .n = s->n};
+	struct bench t = {.n_head = s->n_head, .n_kv_head = s->n_kv_head, .d = s->d, .n = s->n, .bf16 = bf16};
 	size_t width = (size_t)(t.n_head * t.d), map = (size_t)t.n_head * (size_t)t.n;
 	int window = t.n < 32 ? t.n : 32, n_odd = t.n / 3, n_key = t.n - t.n / 5;
 	float *out = calloc((size_t)t.n * width, sizeof *out), *last = calloc(map, sizeof *last), *odd = calloc(map, sizeof *odd);
@@ -225,7 +227,7 @@ static void check_shape(const struct shape *s)
 		for (int row = 0; row < t.n; row++) {
 			plain_row(&t, h, row, p, mixed);
 			for (int c = 0; c < t.d; c++)
-				CHECK_NEAR(out[(size_t)row * width + (size_t)(h * t.d + c)], mixed[c], TOL_ATTENDED);
+				CHECK_NEAR(out[(size_t)row * width + (size_t)(h * t.d + c)], mixed[c], bf16 ? TOL_ATTENDED_BF16 * s->sharpness : TOL_ATTENDED);
 			for (int i = 0; i < 3; i++)
 				for (int j = 0; capture_row(&capture[i], row) >= 0 && j < t.n; j++)
 					want[i][j] += p[j];
@@ -248,11 +250,23 @@ TEST(attention, shapes_and_chunks)
 {
 	static const struct shape shape[] = {
 		{3, 1, 64, 1, 8, 1},     {3, 1, 64, 2, 1, 1},       {9, 3, 64, 300, 300, 1}, {9, 3, 64, 300, 65, 3},  {4, 4, 80, 90, 90, 1},
-		{5, 1, 96, 257, 256, 1}, {7, 1, 128, 256, 100, 1},  {2, 2, 6, 130, 66, 1},   {8, 2, 64, 513, 512, 8}, {1, 1, 4, 70, 64, 1},
-		{6, 2, 64, 520, 129, 1}, {14, 2, 64, 128, 128, 20},
+		{5, 1, 96, 257, 256, 1}, {7, 1, 128, 256, 100, 1},  {2, 2, 6, 130, 66, 1},   {4, 1, 64, 513, 512, 8}, {1, 1, 4, 70, 64, 1},
+		{3, 1, 64, 520, 129, 1}, {14, 2, 64, 128, 128, 20},
 	};
 	for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
-		check_shape(&shape[i]);
+		check_shape(&shape[i], false);
+}
+
+/* bf16 rounds what is attended to; what is measured stays float32, with the tolerances of float32. */
+TEST(attention, bfloat16_measures_in_float32)
+{
+	static const struct shape shape[] = {{9, 3, 64, 300, 300, 1}, {5, 1, 96, 257, 128, 1}, {4, 2, 80, 520, 512, 2}, {2, 2, 6, 130, 66, 1}};
+	if (!simd_available()[0]->bf16_products) {
+		test_skip("this processor has no bfloat16 products");
+		return;
+	}
+	for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+		check_shape(&shape[i], true);
 }
 
 /* The same numbers to the bit whatever the number of threads, for many rows and for few. */

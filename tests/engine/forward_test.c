@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/cpu/simd/simd.h"
 #include "engine/engine.h"
 #include "tests/support/loose_model.h"
 #include "tests/support/reference_forward.h"
@@ -169,6 +170,42 @@ TEST(forward, truth_by_decode_is_truth_by_one_run)
 		CHECK_NEAR(map[0][k], map[1][k], TOL_MEAN_ABS);
 	free(map[0]), free(map[1]);
 	close_fixture(&f);
+}
+
+/* bf16 is close to the reference, and what it writes into the cache serves float32 steps as well. */
+TEST(forward, bfloat16_is_close)
+{
+	if (!simd_available()[0]->bf16_products) {
+		test_skip("this processor has no bfloat16 products");
+		return;
+	}
+	for (int i = 0; i < N_FAMILY; i++) {
+		struct fixture f;
+		open_fixture(&f, &family[i]);
+		f.model->info.precision = "bf16";
+		struct reference *want = reference_run(&(struct reference_request){.model = f.model, .ids = f.ids, .n_ids = N_PROMPT + 1});
+		struct session *s = open_session(&f, 2, 70);
+		float *map = calloc(map_size(f.model, N_PROMPT), sizeof *map);
+		double error = 0, off = 0, size = 0;
+		struct colsum_request request = {.first = N_PROMPT - 32, .count = 32, .step = 1, .n_key = N_PROMPT, .sum = map, .row_error = &error};
+		CHECK_INT(session_run(s, &(struct run_request){.ids = f.ids, .n = N_PROMPT, .colsum = &request, .n_colsum = 1}, &f.e), 0);
+		CHECK_INT(session_run(s, &(struct run_request){.ids = f.ids + N_PROMPT, .n = 1}, &f.e), 0);
+		for (int k = 0; k < f.model->info.n_vocab; k++) {
+			double logit = want->logits[(size_t)N_PROMPT * (size_t)f.model->info.n_vocab + (size_t)k];
+			off += (session_logits(s)[k] - logit) * (session_logits(s)[k] - logit);
+			size += logit * logit;
+		}
+		CHECK(sqrt(off / size) <= TOL_BF16_REL);
+		for (int at = 0; at < f.model->info.n_layer * f.model->info.n_head; at++)
+			for (int j = 0; j < N_PROMPT; j++)
+				CHECK_NEAR(map[at * N_PROMPT + j] / 32, reference_colsum(want, f.model, at / f.model->info.n_head,
+					at % f.model->info.n_head, N_PROMPT - 32, 32, 1, j) / 32, TOL_BF16_REL);
+		CHECK(error > 0 && error <= TOL_ROW_SUM);
+		free(map);
+		session_close(s);
+		reference_free(want);
+		close_fixture(&f);
+	}
 }
 
 /* ---- lookahead ---------------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/cpu/simd/simd.h"
 #include "engine/engine.h"
 #include "engine/forward/session.h"
 #include "tests/support/loose_model.h"
@@ -329,10 +330,11 @@ static void *run_alone(void *argument)
 	return NULL;
 }
 
-TEST(session, two_at_once_on_one_model)
+static void check_two_at_once(const char *precision)
 {
 	struct loose_model *owner = loose_model_make(&small);
 	struct model *m = loose_model_get(owner);
+	m->info.precision = precision;
 	int32_t *ids = loose_ids(m, N, 9);
 	struct runner r[3];
 	pthread_t thread[2];
@@ -356,13 +358,20 @@ TEST(session, two_at_once_on_one_model)
 	loose_model_free(owner);
 }
 
+TEST(session, two_at_once_on_one_model)
+{
+	check_two_at_once("f32");
+	if (simd_available()[0]->bf16_products)
+		check_two_at_once("bf16");
+}
+
 TEST(session, build_says_what_it_is)
 {
 	const struct engine_build *b = engine_build();
 	CHECK(b == engine_build());
 	CHECK_STR(b->version, KVGLASS_VERSION);
 	CHECK(!strncmp(b->matmul, "oneDNN ", 7));
-	CHECK(!strcmp(b->simd, "avx512") || !strcmp(b->simd, "avx2") || !strcmp(b->simd, "baseline"));
+	CHECK(!strncmp(b->simd, "avx512", 6) || !strcmp(b->simd, "avx2") || !strcmp(b->simd, "baseline"));
 	CHECK(b->n_threads >= 1);
 	CHECK(b->cuda == NULL);
 }

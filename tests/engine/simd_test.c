@@ -190,6 +190,79 @@ TEST(simd, exponentials_of_a_row)
 			}
 }
 
+/* The bf16 form gives the same sum and the same numbers, rounded. */
+TEST(simd, exponentials_rounded)
+{
+	struct rng rng;
+	rng_seed(&rng, test_seed());
+	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++)
+		for (int n = 1; n <= 256; n += n < 40 ? 1 : 31)
+			for (int visible = 1; visible <= n; visible += n < 10 ? 1 : 7) {
+				float *s = numbers(&rng, (size_t)n, 5), shift = (*simd)->rows->largest(s, n);
+				uint16_t out[257];
+				out[n] = 123;
+				float sum = (*simd)->rows->exp_row_bf16(s, shift, visible, n, out), want = (*simd)->rows->exp_row(s, shift, visible, n);
+				CHECK_NEAR(sum, want, TOL_EXACT);
+				for (int j = 0; j < n; j++)
+					CHECK_INT(out[j], f32_to_bf16(s[j]));
+				CHECK_INT(out[n], 123);
+				free(s);
+			}
+}
+
+TEST(simd, rounds_to_bf16)
+{
+	struct rng rng;
+	rng_seed(&rng, test_seed());
+	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++) {
+		float x[259] = {0, -0.0f, INFINITY, -INFINITY, NAN, 3.3895314e38f, 1.00390625f, 1.01171875f};
+		uint16_t out[260];
+		for (int i = 8; i < 259; i++) {
+			uint32_t bits = (uint32_t)rng_next(&rng);
+			memcpy(&x[i], &bits, sizeof bits);
+		}
+		for (int n = 1; n <= 259; n += n < 40 ? 1 : 31) {
+			out[n] = 123;
+			(*simd)->unpack->round_bf16(x, n, out);
+			for (int i = 0; i < n; i++) {
+				if (isnan(x[i]))
+					CHECK(isnan(bf16_to_f32(out[i])));
+				else if (fabsf(x[i]) < 1.1754944e-38f)
+					CHECK_NEAR(bf16_to_f32(out[i]), x[i], 1.1754944e-38);
+				else
+					CHECK_INT(out[i], f32_to_bf16(x[i]));
+			}
+			CHECK_INT(out[n], 123);
+		}
+	}
+}
+
+TEST(simd, rotates_pairs)
+{
+	struct rng rng;
+	rng_seed(&rng, test_seed());
+	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++)
+		for (int d = 2; d <= 130; d += d < 70 ? 2 : 20)
+			for (int adjacent = 0; adjacent < 2; adjacent++) {
+				float *x = numbers(&rng, (size_t)d + 1, 1), *y = malloc(((size_t)d + 1) * sizeof *y), cosine[130], sine[130];
+				for (int i = 0; i < d / 2; i++) {
+					int first = adjacent ? 2 * i : i, second = adjacent ? 2 * i + 1 : d / 2 + i;
+					cosine[first] = cosine[second] = (float)cos(i + 1);
+					sine[second] = (float)sin(i + 1);
+					sine[first] = -sine[second];
+				}
+				memcpy(y, x, ((size_t)d + 1) * sizeof *y);
+				(adjacent ? (*simd)->rows->rope_adjacent : (*simd)->rows->rope_halves)(y, cosine, sine, d);
+				for (int i = 0; i < d / 2; i++) {
+					int first = adjacent ? 2 * i : i, second = adjacent ? 2 * i + 1 : d / 2 + i;
+					CHECK_NEAR(y[first], x[first] * cos(i + 1) - x[second] * sin(i + 1), 1e-6);
+					CHECK_NEAR(y[second], x[second] * cos(i + 1) + x[first] * sin(i + 1), 1e-6);
+				}
+				CHECK(y[d] == x[d]);
+				free(x), free(y);
+			}
+}
+
 TEST(simd, exponential_keeps_nan_and_drops_minus_infinity)
 {
 	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++)

@@ -7,6 +7,8 @@
 #define TOL_MEAN_REL 1e-3   /* the same, relative to the largest mean of the row */
 #define TOL_LOGIT 2e-3      /* logits of magnitude 20: 30 layers, 49152 dot products of 576, float32 */
 #define TOL_MARGIN 1e-3     /* a greedy choice closer than this may differ: half of what two logits may be off, and float32 order */
+#define TOL_ATTENDED_BF16 4e-2 /* the same with q, k, v and weights rounded to 8 bits: scores of magnitude 4 move by 2^-9 each, a few times */
+#define TOL_BF16_REL 2e-2   /* operands with 8 bits (2^-9 each), a few layers: root mean square of logits, and means */
 #define TOL_NORM_REL 2e-5   /* norms of cached keys and values, relative to the row's largest: float32 states after many layers */
 #define TOL_ROW_SUM 1e-5    /* a float32 softmax over 8192 keys sums to 1 within n * eps / 2 in the worst case */
 #define TOL_GOLDEN 5e-7    /* shares kept as float32 against float64, and their ratio */

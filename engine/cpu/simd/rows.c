@@ -88,6 +88,35 @@ static void swiglu(float *gate, const float *up, int n)
 	}
 }
 
+static void rope_halves(float *x, const float *cosine, const float *sine, int d)
+{
+	int half = d / 2, i = 0;
+	for (; i + VW <= half; i += VW) {
+		vf a = vf_load(x + i), b = vf_load(x + half + i);
+		vf_store(x + i, a * vf_load(cosine + i) + b * vf_load(sine + i));
+		vf_store(x + half + i, b * vf_load(cosine + half + i) + a * vf_load(sine + half + i));
+	}
+	for (; i < half; i++) {
+		float a = x[i], b = x[half + i];
+		x[i] = a * cosine[i] + b * sine[i];
+		x[half + i] = b * cosine[half + i] + a * sine[half + i];
+	}
+}
+
+static void rope_adjacent(float *x, const float *cosine, const float *sine, int d)
+{
+	int i = 0;
+	for (; i + VW <= d; i += VW) {
+		vf v = vf_load(x + i);
+		vf_store(x + i, v * vf_load(cosine + i) + vf_swap_pairs(v) * vf_load(sine + i));
+	}
+	for (; i < d; i += 2) {
+		float a = x[i], b = x[i + 1];
+		x[i] = a * cosine[i] + b * sine[i];
+		x[i + 1] = b * cosine[i + 1] + a * sine[i + 1];
+	}
+}
+
 static void axpy(float *y, float a, const float *x, int n)
 {
 	vf factor = vf_set(a);
@@ -107,6 +136,15 @@ static void scale(float *y, float a, int n)
 		y[i] *= a;
 }
 
+/* Exponentials of the last visible numbers, fewer than a vector: -infinity fills the rest, so their exponentials are 0. */
+static inline vf exp_tail(const float *s, float shift, int n)
+{
+	float last[VW];
+	for (int i = 0; i < VW; i++)
+		last[i] = i < n ? s[i] - shift : -INFINITY;
+	return vf_exp(vf_load(last));
+}
+
 static float exp_row(float *s, float shift, int visible, int n)
 {
 	vf total = {0};
@@ -117,17 +155,33 @@ static float exp_row(float *s, float shift, int visible, int n)
 		total += p;
 	}
 	if (j < visible) {
-		float last[VW];
-		for (int i = 0; i < VW; i++)
-			last[i] = j + i < visible ? s[j + i] - shift : -INFINITY;
-		vf p = vf_exp(vf_load(last));
+		vf p = exp_tail(s + j, shift, visible - j);
 		total += p;
-		vf_store(last, p);
-		memcpy(s + j, last, (size_t)(visible - j) * sizeof *s);
-		j = visible;
+		memcpy(s + j, &p, (size_t)(visible - j) * sizeof *s);
 	}
-	if (j < n)
-		memset(s + j, 0, (size_t)(n - j) * sizeof *s);
+	if (visible < n)
+		memset(s + visible, 0, (size_t)(n - visible) * sizeof *s);
+	return vf_sum(total);
+}
+
+static float exp_row_bf16(const float *s, float shift, int visible, int n, uint16_t *out)
+{
+	vf total = {0};
+	int j = 0;
+	for (; j + VW <= visible; j += VW) {
+		vf p = vf_exp(vf_load(s + j) - shift);
+		vf_store_bf16(out + j, p);
+		total += p;
+	}
+	if (j < visible) {
+		uint16_t last[VW];
+		vf p = exp_tail(s + j, shift, visible - j);
+		total += p;
+		vf_store_bf16(last, p);
+		memcpy(out + j, last, (size_t)(visible - j) * sizeof *out);
+	}
+	if (visible < n)
+		memset(out + visible, 0, (size_t)(n - visible) * sizeof *out);
 	return vf_sum(total);
 }
 
@@ -220,7 +274,10 @@ const struct simd_rows SIMD_FN(simd_rows) = {
 	.sum_squares = sum_squares,
 	.sum_abs = sum_abs,
 	.largest = largest,
+	.rope_halves = rope_halves,
+	.rope_adjacent = rope_adjacent,
 	.exp_row = exp_row,
+	.exp_row_bf16 = exp_row_bf16,
 	.scores_few = scores_few,
 	.values_few = values_few,
 };

@@ -46,6 +46,19 @@ static void unpack_f32(const uint8_t *src, int n, float *dst)
 UNPACK_HALVES(f16, f16_to_f32)
 UNPACK_HALVES(bf16, bf16_to_f32)
 
+/* ---- rounding to bfloat16 ------------------------------------------------------------------------------------------- */
+
+static void round_bf16(const float *src, int n, uint16_t *dst)
+{
+	int i = 0;
+	for (; i + VW <= n; i += VW)
+		vf_store_bf16(dst + i, vf_load(src + i));
+	for (; i < n; i++)
+		dst[i] = f32_to_bf16(src[i]);
+}
+
+/* ---- transpose ------------------------------------------------------------------------------------------------------ */
+
 #if defined SIMD_avx512
 /* 16 x 16: pairs, quads, then 128-bit lanes change places. */
 static void transpose_block(const float *src, int ld_src, float *dst, int ld_dst)
@@ -107,5 +120,6 @@ const struct simd_unpack SIMD_FN(simd_unpack) = {
 		[TYPE_Q4_0] = unpack_q4_0, [TYPE_Q4_1] = unpack_q4_1, [TYPE_Q5_0] = unpack_q5_0, [TYPE_Q5_1] = unpack_q5_1,
 		[TYPE_Q4_K] = unpack_q4_k, [TYPE_Q5_K] = unpack_q5_k, [TYPE_Q6_K] = unpack_q6_k,
 	},
+	.round_bf16 = round_bf16,
 	.transpose = transpose,
 };

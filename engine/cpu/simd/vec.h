@@ -1,4 +1,5 @@
-/* One vector of floats, as wide as the instruction set this file is compiled for (SIMD_avx512, SIMD_avx2, else the baseline).
+/* One vector of floats, as wide as the instruction set this file is compiled for (SIMD_avx512, SIMD_avx2, else the baseline;
+ * SIMD_avx512_bf16 is SIMD_avx512 with instructions that round to bfloat16).
  *
  * The arithmetic is GCC's vector extension (+ - * / and comparisons work on vf and vi); what it lacks is named here.
  * Products and sums are never fused behind our back (-ffp-contract=off): vf_fma is the only fused operation, so that unpacking
@@ -11,6 +12,10 @@
 #include <string.h>
 
 #include "engine/file/tensor_type.h"
+
+#if defined SIMD_avx512_bf16
+#define SIMD_avx512 1
+#endif
 
 #if defined SIMD_avx512 || defined SIMD_avx2
 #include <immintrin.h>
@@ -83,6 +88,18 @@ static inline vf vf_max(vf a, vf b)
 #else
 	vi larger = a > b;
 	return (vf)(((vi)a & larger) | ((vi)b & ~larger));
+#endif
+}
+
+/* (1, 0, 3, 2, ...) */
+static inline vf vf_swap_pairs(vf v)
+{
+#if defined SIMD_avx512
+	return (vf)_mm512_permute_ps((__m512)v, 0xb1);
+#elif defined SIMD_avx2
+	return (vf)_mm256_permute_ps((__m256)v, 0xb1);
+#else
+	return (vf){v[1], v[0], v[3], v[2]};
 #endif
 }
 
@@ -165,6 +182,23 @@ static inline vf vf_from_bf16(const uint8_t *p)
 	for (int i = 0; i < VW; i++)
 		bits[i] = (int32_t)((uint32_t)(p[2 * i] | p[2 * i + 1] << 8) << 16);
 	return (vf)bits;
+#endif
+}
+
+/* VW numbers rounded to bfloat16, ties to even; NaN stays NaN. (The instruction takes denormal numbers for 0.) */
+static inline void vf_store_bf16(uint16_t *p, vf x)
+{
+#if defined SIMD_avx512_bf16
+	_mm256_storeu_si256((void *)p, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+#else
+	vi bits = (vi)x, odd = bits >> 16 & 1, nan = (bits & 0x7fffffff) > 0x7f800000;
+	vi rounded = (((bits + (0x7fff + odd)) & ~nan) | ((bits | 0x400000) & nan)) >> 16;
+#if defined SIMD_avx512
+	_mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16((__m512i)rounded));
+#else
+	for (int i = 0; i < VW; i++)
+		p[i] = (uint16_t)rounded[i];
+#endif
 #endif
 }
 
