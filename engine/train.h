@@ -55,6 +55,7 @@ struct train_options {
 	float weight_decay, clip;      /* 0, 1 */
 	int batch, steps, warmup;      /* prompts a step; updates; updates of linear rise */
 	int n_micro;                   /* prompts of one pass at most (memory); gradients are accumulated; 0: batch */
+	int longest;                   /* tokens of prompts that trainer_judge() will be given, where those of training are shorter */
 	uint64_t seed;
 	int n_threads;
 	const char *checkpoint;        /* file, or NULL; written every checkpoint_every steps and when training stops */

@@ -56,7 +56,7 @@ uint64_t trainer_bytes(const struct model *m, const struct train_options *o, int
 
 static int longest_target(struct trainer *t, int *longest, struct err *e)
 {
-	*longest = 0;
+	*longest = t->options.longest;
 	for (int i = 0; i < t->n_target; i++) {
 		struct target target;
 		int rc = target_get(t->store, t->target[i], &target, e);

@@ -23,6 +23,7 @@ const char *const option_group_title[N_OPTION_GROUP] = {
 	[OPTIONS_MEASURE] = "Methods",
 	[OPTIONS_COMPARE] = "Comparison",
 	[OPTIONS_FIGURE] = "Figure",
+	[OPTIONS_TRAIN] = "Training",
 	[OPTIONS_BENCH] = "Measurement",
 	[OPTIONS_INFO] = "Detail",
 	[OPTIONS_SCREEN] = "Screen",
