@@ -54,6 +54,8 @@ struct growing {
 
 static int append(struct growing *g, const char *text, size_t n, struct err *e)
 {
+	if (n == 0)
+		return 0;
 	if (g->n + n > g->capacity) {
 		size_t capacity = 2 * (g->n + n);
 		char *grown = realloc(g->text, capacity);
