@@ -266,6 +266,8 @@ static void put_values(struct header *h)
 	put_real(h, "attention.layer_norm_rms_epsilon", s->norm_eps);
 	put_string(h, "tokenizer.ggml.model", "gpt2");
 	put_string(h, "tokenizer.ggml.pre", s->pre);
+	put_key(h, "", "tokenizer.ggml.add_bos_token", GGUF_BOOL);
+	put(h, &(uint8_t){0}, 1);
 	put_vocabulary(h);
 }
 

@@ -145,7 +145,7 @@ TEST(options, words_are_checked)
 	CHECK_REFUSED(COMMAND_RUN, "--figure belongs to export, not to run", "--figure", "curves");
 	CHECK_REFUSED(COMMAND_RUN, "--json takes no value", "--json=yes");
 	CHECK_REFUSED(COMMAND_RUN, "--budget needs a value: LIST", "--budget");
-	CHECK_REFUSED(COMMAND_RUN, "-n needs a value: TOKENS, and --json is an option (-n=--json if it was meant)", "-n", "--json");
+	CHECK_REFUSED(COMMAND_RUN, "-n needs a value: TOKENS, and --json is an option (--tokens=--json if it was meant)", "-n", "--json");
 	CHECK_REFUSED(COMMAND_RUN, "-n given twice", "--tokens=5", "-n", "6");
 	CHECK_REFUSED(COMMAND_RUN, "a.txt: unexpected word; usage: kvglass run -m MODEL (-f FILE | -p TEXT) [option]...", "a.txt");
 	CHECK_REFUSED(COMMAND_COMPARE, "the file is missing: kvglass compare CAPTURE.kvg... [option]...", "--json");

@@ -364,7 +364,7 @@ static int take(struct reader *r, enum option_id id, const char *shown, const ch
 	return 0;
 }
 
-/* The next word as the value of an option. A word that is itself an option of this command was hardly meant: -- and = say otherwise. */
+/* The next word as the value of an option. A word that is itself an option of this command was hardly meant as one; = says otherwise. */
 static int next_value(struct reader *r, enum option_id id, const char *shown, const char **value, struct err *e)
 {
 	const char *argument = option_table[id].argument;
@@ -372,8 +372,8 @@ static int next_value(struct reader *r, enum option_id id, const char *shown, co
 		return err_set(e, ERR_USE, "%s needs a value: %s", shown, argument);
 	const char *word = r->argv[r->at];
 	if (!strncmp(word, "--", 2) && (!word[2] || find_long(word + 2, strcspn(word + 2, "="), r->o->command) >= 0))
-		return err_set(e, ERR_USE, "%s needs a value: %s, and %.60s is an option (%s=%.60s if it was meant)", shown, argument, word,
-			shown, word);
+		return err_set(e, ERR_USE, "%s needs a value: %s, and %.60s is an option (--%s=%.60s if it was meant)", shown, argument,
+			word, option_table[id].name, word);
 	*value = word;
 	r->at++;
 	return 0;
