@@ -6,6 +6,7 @@
 
 #include "engine/lookahead/parts.h"
 #include "engine/lookahead_report.h"
+#include "engine/model/model.h"
 #include "tests/support/test.h"
 #include "tests/support/tiny_model.h"
 #include "tests/support/tolerance.h"
@@ -56,6 +57,32 @@ TEST(untrained, soft_tokens_have_the_embedding_s_scale)
 	lookahead_free(l);
 	model_close(m);
 	free(embedding);
+}
+
+/* 49,152 rows, of which 4,096 are looked at: the estimate must still be the whole matrix's. */
+TEST(untrained, a_large_vocabulary_is_sampled)
+{
+	const char *path = test_sample_model();
+	struct model *m = NULL;
+	struct lookahead *l = NULL;
+	struct err e = {0};
+	if (!path) {
+		test_skip("the sample model is not in the cache");
+		return;
+	}
+	CHECK_INT(model_open(&m, path, NULL, &e), 0);
+	if (!m)
+		return;
+	const struct weight *w = &m->embedding;
+	size_t n = (size_t)w->n_out * (size_t)w->n_in;
+	float *all = malloc(n * sizeof *all);
+	tensor_unpack(w->type, w->data, n, all);
+	double want = spread(all, n);
+	free(all);
+	CHECK_INT(lookahead_untrained(&l, m, 1024, 0, 32, test_seed(), &e), 0);
+	CHECK_NEAR(spread(l->embedding, 1024 * 576), want, 0.02 * want); /* rows of rare tokens are shorter: sampling is good to a percent */
+	lookahead_free(l);
+	model_close(m);
 }
 
 TEST(untrained, adapters_do_nothing_yet)
