@@ -86,6 +86,8 @@ void app_say(struct app *app, enum role role, const char *format, ...)
 void app_show(struct app *app, enum view_index view)
 {
 	app->view = view;
+	if (views[view]->bit & AT_RESULT)
+		app->from_result = false;
 }
 
 unsigned app_where(const struct app *app)
@@ -237,12 +239,19 @@ static void cancel(struct app *app)
 	app_say(app, ROLE_WARN, "stopping at the next step");
 }
 
+static bool is_detour(const struct app *app)
+{
+	return app->view == VIEW_START && app->from_result;
+}
+
 static void go_back(struct app *app)
 {
-	if (app->view == app->root || (app->view == VIEW_START && !app->look.snap))
-		ask_to_leave(app);
+	if (app->view != app->root || is_detour(app))
+		app_show(app, is_detour(app) ? VIEW_MAPS : app->root);
+	else if (app->by_escape) /* everybody presses it once too often */
+		app_say(app, ROLE_PLAIN, "%s leaves kvglass", app->view == VIEW_START ? "^Q" : "q");
 	else
-		app_show(app, app->view == VIEW_START ? VIEW_MAPS : app->root);
+		ask_to_leave(app);
 }
 
 /* What every view does alike. */
@@ -251,6 +260,7 @@ static void act_on_program(struct app *app, enum action_id action)
 	switch ((int)action) {
 	case ACTION_RUN:
 		app_show(app, VIEW_START);
+		app->from_result = true;
 		break;
 	case ACTION_CANCEL:
 		cancel(app);
@@ -319,6 +329,7 @@ static void on_key(struct app *app, const struct event *event)
 	if (event->pasted)
 		return;
 	enum action_id action = action_by_key(event->key, app_where(app));
+	app->by_escape = event->key == K_ESCAPE;
 	if (action)
 		app_act(app, action);
 	else if (app_where(app) & (AT_VIEW & ~AT_START))

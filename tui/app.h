@@ -23,6 +23,8 @@ struct app {
 	struct worker_state work; /* as last taken */
 	struct look look;
 	enum view_index view, under_help, root; /* root: where back means leaving */
+	bool by_escape;   /* the action comes from the Esc key, which goes back but never leaves */
+	bool from_result; /* the start screen was called from a result: back goes there */
 	void *state[N_VIEW];
 	int rows, cols;
 

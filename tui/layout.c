@@ -61,7 +61,7 @@ static int choose_panes(const struct layout_request *r, int agree)
 }
 
 struct lines {
-	int layers, heads, heads_title, n_strip;
+	int layers, heads, heads_title, n_strip, gap; /* gap: lines left free before the text, and before the numbers */
 };
 
 /* Deals out the lines between the pane titles and the hint: everything in single rows if it fits, then layers in half blocks, then
@@ -84,7 +84,9 @@ static struct lines deal_lines(struct layout *out, const struct layout_request *
 	int spare = rows - d.layers - d.heads;
 	d.heads_title = spare > 0;
 	spare -= d.heads_title;
-	d.n_strip += min(LAYOUT_MAX_STRIP - 1, spare / strip_lines);
+	int strips = min(LAYOUT_MAX_STRIP - 1, spare / strip_lines);
+	d.n_strip += strips;
+	d.gap = spare - strips * strip_lines >= 2;
 	return d;
 }
 
@@ -122,11 +124,11 @@ void layout_maps(struct layout *out, const struct layout_request *r)
 	out->legend = (struct rect){row + 1, 0, 1, r->cols};
 	out->heads_title = (struct rect){row + 2, 0, d.heads_title, r->cols};
 	out->head_label = (struct rect){row + 2 + d.heads_title, 0, d.heads, LABEL_COLS};
-	row += 2 + d.heads_title + d.heads;
+	row += 2 + d.heads_title + d.heads + d.gap;
 	out->n_strip = d.n_strip;
 	for (int i = 0; i < d.n_strip; i++, row += strip_lines)
 		out->strip[i] = (struct rect){row, 0, strip_lines, r->cols};
-	out->numbers = rect_sub((struct rect){0, 0, r->rows - 1, r->cols}, row, 0, r->n_number, r->cols);
+	out->numbers = rect_sub((struct rect){0, 0, r->rows - 1, r->cols}, row + d.gap, 0, r->n_number, r->cols);
 	out->hint = (struct rect){r->rows - 1, 0, 1, r->cols};
 }
 

@@ -210,6 +210,7 @@ int snapshot_make(const struct snapshot **out, const struct capture *c, const st
 		s->shown_first = s->n_candidate > 0 ? s->first : 0;
 		s->n_shown = s->n_candidate > 0 ? s->n_candidate : c->n_prompt;
 		list_series(s, awaits_lookahead);
+		s->n_check = evaluation_self_checks(s->evaluation, SNAPSHOT_CHECK_BUDGET, s->check, SELF_CHECK_MAX);
 		rc = make_text(w, previous, e);
 	}
 	if (!rc)
@@ -249,6 +250,14 @@ void snapshot_unref(const struct snapshot *s)
 }
 
 /* ---- asking ---- */
+
+const struct self_check *snapshot_failed_check(const struct snapshot *s)
+{
+	for (int i = 0; i < s->n_check; i++)
+		if (s->check[i].known && !s->check[i].ok)
+			return &s->check[i];
+	return NULL;
+}
 
 const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer, float *largest)
 {

@@ -18,7 +18,7 @@ struct series { /* one method that can be drawn as a map; series 0 is truth, als
 	struct lift_block *lift; /* NULL when method is -1 */
 };
 
-enum { SNAPSHOT_MAX_SERIES = 16 };
+enum { SNAPSHOT_MAX_SERIES = 16, SNAPSHOT_CHECK_BUDGET = 128 /* of the check that counts what is kept */ };
 
 struct snapshot {
 	const struct capture *capture;
@@ -30,6 +30,8 @@ struct snapshot {
 	struct series series[SNAPSHOT_MAX_SERIES];
 	const struct token_text *text;
 	const uint8_t *prompt_sink; /* (n_layer, n_prompt) in-prompt sinks */
+	int n_check;
+	struct self_check check[SELF_CHECK_MAX];
 };
 
 /* previous may be NULL; what it holds of the same data is shared. Keeps a reference to c. awaits_lookahead: LookaheadKV has its place
@@ -38,6 +40,9 @@ int snapshot_make(const struct snapshot **out, const struct capture *c, const st
 	const struct evaluation_options *o, bool awaits_lookahead, struct err *e);
 const struct snapshot *snapshot_ref(const struct snapshot *s);
 void snapshot_unref(const struct snapshot *s); /* NULL is allowed; any thread */
+
+/* The first check that does not hold; NULL when all that are known do. */
+const struct self_check *snapshot_failed_check(const struct snapshot *s);
 
 /* Mean lift over the heads of a layer (n_prompt), its largest value over the candidates, and the mean over all layers; NaN outside
  * the candidates. NULL when the series is not measured. */

@@ -117,6 +117,24 @@ static void put_group(struct page *p, enum action_group group, unsigned where)
 	p->line += titled;
 }
 
+/* Self-checks of the result on the screen, each with what was found. */
+static void put_checks(struct page *p, const struct snapshot *s)
+{
+	if (!s || s->n_check == 0)
+		return;
+	put_line(p, 1, theme_style(&p->app->theme, ROLE_STRONG), "Self-checks of this result");
+	p->line++;
+	for (int i = 0; i < s->n_check; i++) {
+		const struct self_check *c = &s->check[i];
+		enum role role = !c->known ? ROLE_DIM : c->ok ? ROLE_GOOD : ROLE_WARN;
+		put_line(p, 3, theme_style(&p->app->theme, role), !c->known ? "unknown" : c->ok ? "holds" : "FAILS");
+		put_line(p, 11, style_plain, c->name);
+		put_line(p, 33, theme_style(&p->app->theme, ROLE_DIM), c->detail);
+		p->line++;
+	}
+	p->line++;
+}
+
 static void help_draw(struct app *app, void *state, struct grid *g)
 {
 	struct help *h = state;
@@ -133,6 +151,8 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	put_line(&p, 1, theme_style(&app->theme, ROLE_STRONG), "How to read it");
 	p.line++;
 	put_prose(&p, under->bit == AT_MAPS ? reading_maps : under->bit == AT_TEXT ? reading_text : reading_start);
+	if (under->bit & AT_RESULT)
+		put_checks(&p, app->look.snap);
 	h->n_lines = p.line;
 	h->n_shown = page.body.rows;
 	if (h->n_lines > h->n_shown)

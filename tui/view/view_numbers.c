@@ -8,7 +8,7 @@
 #include "tui/number.h"
 #include "tui/glyph.h"
 
-enum { WIDE = 140, FEW_ROWS = 32 };
+enum { WIDE = 140 };
 
 /* Methods in the table: truth, the two that are compared, the one in focus, and the untrained control. */
 static int list_rows(const struct app *app, int series[8])
@@ -115,18 +115,34 @@ static void say_controls(struct app *app, char *chance, char *ceiling, size_t by
 	}
 }
 
-/* Truth from few rows is noise: said beside the numbers that rest on it. */
-static const char *warning(const struct app *app, char *out, size_t bytes)
+/* What must be known beside the numbers that rest on it; "" when there is nothing. */
+static void say_warning(const struct app *app, char *out, size_t bytes)
 {
-	const struct series *truth = &app->look.snap->series[0];
+	const struct snapshot *s = app->look.snap;
+	const struct self_check *failed = snapshot_failed_check(s);
 	*out = '\0';
 	if (look_k(&app->look) < 0)
 		snprintf(out, bytes, "agreement is not defined: nothing to choose from");
-	else if (truth->method < 0)
+	else if (s->series[0].method < 0)
 		snprintf(out, bytes, app->work.running ? "agreement comes with the answer" : "no answer was measured: agreement is not defined");
-	else if (truth->n_rows > 0 && truth->n_rows < FEW_ROWS)
-		snprintf(out, bytes, "truth from %d answer rows only: noisy below %d", truth->n_rows, FEW_ROWS);
-	return out;
+	else if (failed)
+		snprintf(out, bytes, "%s: %s", failed->name, failed->detail);
+}
+
+static void say_checks(const struct snapshot *s, char *out, size_t bytes)
+{
+	int hold = 0, known = 0;
+	for (int i = 0; i < s->n_check; i++) {
+		known += s->check[i].known;
+		hold += s->check[i].known && s->check[i].ok;
+	}
+	snprintf(out, bytes, "self-checks: %d of %d hold, see ?", hold, known);
+}
+
+static void draw_beside(const struct app *app, struct grid *g, struct rect r, const char *const line[4])
+{
+	for (int i = 0; i < 4 && i + 1 < r.rows; i++)
+		grid_text_cut(g, r, i + 1, 0, r.cols - 1, theme_style(&app->theme, i == 3 ? ROLE_WARN : ROLE_DIM), line[i]);
 }
 
 void numbers_draw(struct app *app, struct grid *g, struct rect r)
@@ -134,16 +150,16 @@ void numbers_draw(struct app *app, struct grid *g, struct rect r)
 	int series[8], n = list_rows(app, series);
 	struct columns_at at = place(r.cols);
 	struct style dim = theme_style(&app->theme, ROLE_DIM), warn = theme_style(&app->theme, ROLE_WARN);
-	char chance[80], ceiling[80], warned[120];
+	char chance[80], ceiling[80], checks[80], warned[240];
 	draw_head(app, g, r, at);
 	for (int i = 0; i < n; i++)
 		draw_row(app, g, r, at, 1 + i, series[i]);
 	say_controls(app, chance, ceiling, sizeof chance);
-	warning(app, warned, sizeof warned);
+	say_warning(app, warned, sizeof warned);
+	say_checks(app->look.snap, checks, sizeof checks);
 	if (r.cols >= WIDE) {
-		grid_text(g, r, 1, at.all + 4, dim, chance);
-		grid_text(g, r, 2, at.all + 4, dim, ceiling);
-		grid_text_cut(g, r, 3, at.all + 4, r.cols - at.all - 5, warn, warned);
+		const char *const line[4] = {chance, ceiling, checks, warned};
+		draw_beside(app, g, rect_sub(r, 0, at.all + 4, r.rows, r.cols), line);
 		return;
 	}
 	int col = 1 + grid_text(g, r, n + 1, 1, dim, chance);

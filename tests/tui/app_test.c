@@ -1,0 +1,333 @@
+/* The program without a terminal: laws that hold whatever keys come in whatever order, and what happens to runs and files. */
+#include "tui/app.h"
+#include "tests/support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analysis/synthetic.h"
+#include "tests/support/tiny_model.h"
+
+struct stage_set {
+	struct app app;
+	struct grid grid;
+	struct screen_options options;
+	char capture[600];
+};
+
+static void open_set(struct stage_set *s, const struct theme *theme)
+{
+	struct err e;
+	s->grid = (struct grid){.ascii = !theme->utf8};
+	grid_resize(&s->grid, 24, 80);
+	CHECK_INT(app_open(&s->app, &s->options, theme, &e), 0);
+	app_wait_until_idle(&s->app);
+	app_draw(&s->app, &s->grid);
+}
+
+static void open_synthetic(struct stage_set *s, const struct theme *theme, int n_prompt, int n_response, int n_head, int n_kv_head)
+{
+	struct synthetic_spec spec = synthetic_default();
+	const struct capture *c;
+	struct err e;
+	spec.n_layer = 5;
+	spec.n_head = n_head;
+	spec.n_kv_head = n_kv_head;
+	spec.n_prompt = n_prompt;
+	spec.n_response = n_response;
+	memset(s, 0, sizeof *s);
+	snprintf(s->capture, sizeof s->capture, "%s", test_scratch("app.kvg"));
+	CHECK_INT(synthetic_capture(&c, &spec, &e), 0);
+	CHECK_INT(capture_save(c, s->capture, &e), 0);
+	capture_unref(c);
+	s->options = (struct screen_options){.capture = s->capture, .protocol = protocol_default(), .measure = {.seed = 1}};
+	open_set(s, theme);
+}
+
+static void close_set(struct stage_set *s)
+{
+	app_close(&s->app);
+	grid_free(&s->grid);
+}
+
+static void check_grid(const struct grid *g)
+{
+	for (int row = 0; row < g->rows; row++) {
+		for (int col = 0; col < g->cols; col++) {
+			const struct cell *c = grid_at(g, row, col);
+			CHECK(c->width == 1 || (c->width == 2 && col + 1 < g->cols && c[1].width == 0) || (c->width == 0 && c[-1].width == 2));
+			if (g->ascii)
+				CHECK((unsigned char)c->glyph[0] < 0x80 && c->glyph[1] == '\0');
+		}
+	}
+}
+
+/* Files are not written and the program is not left: those need names and an end. */
+static bool is_safe(enum action_id action)
+{
+	return action != ACTION_SAVE_CAPTURE && action != ACTION_SAVE_FIGURE && action != ACTION_QUIT && action != ACTION_BACK &&
+		action != ACTION_ANSWER_YES && action != ACTION_START_RUN && action != ACTION_ACCEPT && action != ACTION_RUN;
+}
+
+static void do_anything(struct stage_set *s, uint64_t r)
+{
+	struct event event = {.row = (int)(r >> 20) % s->grid.rows, .col = (int)(r >> 32) % s->grid.cols};
+	enum action_id action = (enum action_id)(1 + r % (N_ACTION - 1));
+	switch (r >> 8 & 15) {
+	case 0:
+		event.kind = EVENT_CLICK;
+		app_event(&s->app, &event);
+		break;
+	case 1:
+		event.kind = EVENT_WHEEL;
+		event.wheel = r >> 60 & 1 ? 1 : -1;
+		event.control = r >> 61 & 1;
+		app_event(&s->app, &event);
+		break;
+	case 2:
+		grid_resize(&s->grid, 1 + (int)(r >> 24) % 70, 1 + (int)(r >> 40) % 230);
+		break;
+	default:
+		if (is_safe(action))
+			app_act(&s->app, action);
+	}
+}
+
+TEST(app, no_order_of_keys_breaks_a_screen)
+{
+	static const struct {
+		int n_prompt, n_response, n_head, n_kv_head;
+		struct theme theme;
+	} set[] = {
+		{400, 40, 9, 3, {DEPTH_RGB, true, false}}, {60, 40, 8, 8, {DEPTH_MONO, false, false}}, {20, 5, 4, 1, {DEPTH_16, true, true}},
+		{300, 0, 6, 2, {DEPTH_256, false, true}},  {37, 3, 2, 2, {DEPTH_RGB, true, true}},
+	};
+	uint64_t x = test_seed() * 2654435761u + 1;
+	for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
+		struct stage_set s;
+		open_synthetic(&s, &set[i].theme, set[i].n_prompt, set[i].n_response, set[i].n_head, set[i].n_kv_head);
+		const struct look *l = &s.app.look;
+		for (int step = 0; step < 600; step++) {
+			x = x * 6364136223846793005u + 1442695040888963407u;
+			do_anything(&s, x ^ x >> 29);
+			app_draw(&s.app, &s.grid);
+			check_grid(&s.grid);
+			CHECK(l->token >= 0 && l->token < set[i].n_prompt);
+			CHECK(l->layer >= 0 && l->layer < 5 && l->head >= 0 && l->head < set[i].n_head);
+			CHECK(l->focus >= 0 && l->focus < l->snap->n_series);
+			CHECK(!s.app.quit);
+		}
+		close_set(&s);
+	}
+}
+
+static void type(struct app *app, const char *text)
+{
+	for (; *text; text++)
+		app_event(app, &(struct event){.kind = EVENT_KEY, .key = (unsigned char)*text});
+}
+
+static void press(struct app *app, const char *name)
+{
+	app_event(app, &(struct event){.kind = EVENT_KEY, .key = event_key_from_name(name)});
+}
+
+static const struct theme plain = {DEPTH_RGB, true, false};
+
+TEST(app, leaving_a_saved_capture_asks_nothing)
+{
+	struct stage_set s;
+	open_synthetic(&s, &plain, 200, 40, 9, 3);
+	CHECK(!s.app.unsaved);
+	press(&s.app, "Q");
+	CHECK(s.app.quit);
+	CHECK_INT(s.app.failure.code, ERR_NONE);
+	close_set(&s);
+	open_synthetic(&s, &plain, 200, 40, 9, 3);
+	press(&s.app, "2");
+	CHECK_INT(s.app.view, VIEW_TEXT);
+	press(&s.app, "q");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	press(&s.app, "?");
+	CHECK_INT(s.app.view, VIEW_HELP);
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	press(&s.app, "Esc"); /* once too often */
+	CHECK(!s.app.quit);
+	press(&s.app, "q");
+	CHECK(s.app.quit);
+	close_set(&s);
+}
+
+TEST(app, pasted_text_commands_nothing)
+{
+	struct stage_set s;
+	open_synthetic(&s, &plain, 200, 40, 9, 3);
+	int budget = s.app.look.budget;
+	for (const char *c = "++2Qq"; *c; c++)
+		app_event(&s.app, &(struct event){.kind = EVENT_KEY, .key = *c, .pasted = true});
+	CHECK(!s.app.quit);
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	CHECK_INT(s.app.look.budget, budget);
+	close_set(&s);
+}
+
+TEST(app, saving_asks_before_it_replaces)
+{
+	struct stage_set s;
+	char path[600];
+	open_synthetic(&s, &plain, 200, 40, 9, 3);
+	snprintf(path, sizeof path, "%s", test_scratch("copy.kvg"));
+	press(&s.app, "w");
+	CHECK_INT(s.app.line, LINE_CAPTURE);
+	press(&s.app, "^U");
+	type(&s.app, path);
+	press(&s.app, "Enter");
+	app_wait_until_idle(&s.app);
+	CHECK(access(path, R_OK) == 0);
+	CHECK_STR(s.app.capture_path, path);
+	press(&s.app, "w");
+	press(&s.app, "Enter");
+	CHECK_INT(s.app.question, ASK_OVERWRITE);
+	press(&s.app, "n");
+	CHECK_INT(s.app.question, ASK_NOTHING);
+	CHECK_INT(s.app.line, LINE_CAPTURE); /* another name may be given */
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.line, LINE_NOTHING);
+	press(&s.app, "w");
+	press(&s.app, "^U");
+	type(&s.app, "/no/such/folder/x.kvg");
+	press(&s.app, "Enter");
+	app_wait_until_idle(&s.app);
+	CHECK(strstr(s.app.message, "not saved") && strstr(s.app.message, "/no/such/folder"));
+	CHECK_STR(s.app.capture_path, path);
+	close_set(&s);
+}
+
+TEST(app, figures_say_the_command_that_draws_them_again)
+{
+	struct stage_set s;
+	char path[600];
+	open_synthetic(&s, &plain, 200, 40, 9, 3);
+	snprintf(path, sizeof path, "%s", test_scratch("figure.svg"));
+	press(&s.app, "2");
+	press(&s.app, "Tab");
+	app_draw(&s.app, &s.grid);
+	press(&s.app, "s");
+	CHECK_INT(s.app.line, LINE_FIGURE);
+	press(&s.app, "^U");
+	type(&s.app, path);
+	press(&s.app, "Enter");
+	app_wait_until_idle(&s.app);
+	CHECK(access(path, R_OK) == 0);
+	CHECK(strstr(s.app.message, "kvglass export ") && strstr(s.app.message, "--figure overlay") && strstr(s.app.message, "--method snapkv"));
+	CHECK(strstr(s.app.message, s.capture) && strstr(s.app.message, path));
+	close_set(&s);
+}
+
+/* ---- runs from the start screen ---- */
+
+static void open_start(struct stage_set *s)
+{
+	static const char model[] = "tiny.gguf";
+	const char *path = test_scratch(model);
+	memset(s, 0, sizeof *s);
+	tiny_model_gguf(path, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 1});
+	snprintf(s->capture, sizeof s->capture, "%s", path);
+	s->options = (struct screen_options){.model = s->capture, .protocol = protocol_default(),
+		.measure = {.mode = PROMPT_RAW, .window = 8, .n_response = 8, .seed = 1, .n_threads = 1}};
+	s->options.protocol.select.window = 8;
+	open_set(s, &plain);
+}
+
+static void run_typed(struct stage_set *s)
+{
+	press(&s->app, "Up"); /* from the prompt's file to where it comes from */
+	press(&s->app, "Space");
+	press(&s->app, "Down");
+	type(&s->app, "The harbour office keeps a careful ledger of every boat?Q");
+	press(&s->app, "^R");
+	CHECK_INT(s->app.view, VIEW_MAPS);
+	app_wait_until_idle(&s->app);
+	app_draw(&s->app, &s->grid);
+}
+
+TEST(app, a_run_from_the_start_screen_is_not_lost_without_asking)
+{
+	struct stage_set s;
+	open_start(&s);
+	CHECK_INT(s.app.view, VIEW_START);
+	run_typed(&s);
+	CHECK(s.app.look.snap && s.app.look.snap->capture->complete);
+	CHECK(s.app.unsaved);
+	CHECK_STR(app_prompt_name(&s.app), "typed prompt");
+	press(&s.app, "Q");
+	CHECK_INT(s.app.question, ASK_LEAVE);
+	press(&s.app, "n");
+	CHECK(!s.app.quit && s.app.question == ASK_NOTHING);
+	press(&s.app, "r");
+	press(&s.app, "^R");
+	CHECK_INT(s.app.question, ASK_REPLACE_RUN);
+	press(&s.app, "n");
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	press(&s.app, "Q");
+	press(&s.app, "w"); /* save first, then leave */
+	CHECK_INT(s.app.line, LINE_CAPTURE);
+	press(&s.app, "^U");
+	char path[600];
+	snprintf(path, sizeof path, "%s", test_scratch("saved.kvg"));
+	type(&s.app, path);
+	press(&s.app, "Enter");
+	app_wait_until_idle(&s.app);
+	CHECK(s.app.quit && !s.app.unsaved);
+	CHECK(access(path, R_OK) == 0);
+	close_set(&s);
+}
+
+TEST(app, a_run_may_be_replaced_by_another)
+{
+	struct stage_set s;
+	open_start(&s);
+	run_typed(&s);
+	int serial = s.app.look.snap->serial;
+	press(&s.app, "r");
+	press(&s.app, "^R");
+	press(&s.app, "y");
+	app_wait_until_idle(&s.app);
+	CHECK(s.app.look.snap->serial > serial);
+	CHECK(s.app.unsaved);
+	close_set(&s);
+}
+
+TEST(app, what_cannot_run_is_said_and_the_start_screen_stays)
+{
+	struct stage_set s;
+	open_start(&s);
+	press(&s.app, "^R"); /* no prompt */
+	CHECK_INT(s.app.view, VIEW_START);
+	CHECK(strstr(s.app.message, "Prompt file") != NULL);
+	type(&s.app, "/no/such/prompt.txt");
+	press(&s.app, "^R");
+	CHECK(strstr(s.app.message, "/no/such/prompt.txt") && strstr(s.app.message, "No such file"));
+	CHECK_INT(s.app.view, VIEW_START);
+	press(&s.app, "^U");
+	type(&s.app, s.capture); /* a model is no prompt */
+	press(&s.app, "^R");
+	app_wait_until_idle(&s.app);
+	CHECK_INT(s.app.view, VIEW_START);
+	CHECK(strstr(s.app.message, "UTF-8") != NULL);
+	CHECK(!s.app.quit);
+	close_set(&s);
+}
+
+TEST(app, what_the_command_line_asked_for_ends_the_program_when_it_cannot_be_done)
+{
+	struct stage_set s = {.options = {.model = "/no/such/model.gguf", .prompt = "x", .prompt_bytes = 1, .protocol = protocol_default()}};
+	open_set(&s, &plain);
+	CHECK(s.app.quit);
+	CHECK(s.app.failure.code != ERR_NONE && strstr(s.app.failure.text, "/no/such/model.gguf"));
+	close_set(&s);
+}
