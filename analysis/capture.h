@@ -1,11 +1,12 @@
 /* A capture: everything one run measured on one prompt. The only thing screens and figures look at.
  *
- * It comes from a live run (analysis/measure.h), from a .kvg file (contract in analysis/capture/kvg.h) or from analysis/synthetic.h;
- * who reads it cannot tell which. A capture is immutable once it has been handed out, and counted: a live run publishes a new
- * one whenever something new is known, sharing what did not change (capture_extend).
+ * It comes from a live run (analysis/measure.h), from a .kvg file (contract in analysis/capture/kvg.h) or from
+ * analysis/synthetic.h; who reads it cannot tell which. A capture is immutable once it has been handed out, and
+ * counted: a live run publishes a new one whenever something new is known, sharing what did not change
+ * (capture_extend).
  *
- * Maps are MEANS over their query rows, un-pooled, per query head, so that GQA reduction, pooling, window, sinks and budget stay
- * choices of the reader.
+ * Maps are MEANS over their query rows, un-pooled, per query head, so that GQA reduction, pooling, window, sinks
+ * and budget stay choices of the reader.
  */
 #ifndef KVGLASS_ANALYSIS_CAPTURE_H
 #define KVGLASS_ANALYSIS_CAPTURE_H
@@ -22,7 +23,9 @@ enum map_kind {
 };
 
 struct capture_map {
-	const char *name; /* without "rows." or "score.": "truth", "truth_even", "snapkv", "lookahead", "untrained", "h2o", "tova", "snapkv_w64", "keynorm", ... */
+	/* without "rows." or "score.": "truth", "truth_even", "snapkv", "lookahead", "untrained", "h2o", "tova",
+	 * "snapkv_w64", "keynorm", ... */
+	const char *name;
 	enum map_kind kind;
 	const float *data;
 	int n_rows;     /* query rows the mean is over; 0: unknown (not in the file) or a MAP_SCORE */
@@ -53,26 +56,29 @@ const struct capture *capture_ref(const struct capture *c);
 void capture_unref(const struct capture *c); /* NULL is allowed; thread-safe */
 
 const struct capture_map *capture_find(const struct capture *c, const char *name); /* NULL: not measured */
-const char *capture_meta(const struct capture *c, const char *key);                /* without the "kvglass." prefix; NULL if absent */
+const char *capture_meta(const struct capture *c, const char *key); /* without the "kvglass." prefix; NULL: absent */
 /* One row of a map: n_prompt floats. head is a query head for MAP_ROWS, a KV head for MAP_SCORE. */
 const float *capture_row(const struct capture *c, const struct capture_map *map, int layer, int head);
-/* SHA-256 of the .kvg file it was opened from (64 hex digits), "" for any other capture. Computed when first asked for; thread-safe. */
+/* SHA-256 of the .kvg file it was opened from (64 hex digits), "" for any other capture. Computed when first asked for;
+ * thread-safe. */
 const char *capture_sha256(const struct capture *c);
 /* Bytes of token i (prompt then response). */
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
 
-/* .kvg files. Opening maps the file, large maps stay where they are; a missing optional tensor is simply absent, a damaged or wrongly
- * shaped one is an error that names it, and so is a value that cannot be (not finite, negative attention). Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an opened file
- * are written back. */
+/* .kvg files. Opening maps the file, large maps stay where they are; a missing optional tensor is simply absent, a
+ * damaged or wrongly shaped one is an error that names it, and so is a value that cannot be (not finite, negative
+ * attention). Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an
+ * opened file are written back. */
 int capture_open(const struct capture **out, const char *path, struct err *e);
 int capture_save(const struct capture *c, const char *path, struct err *e);
 
-/* Builds a capture from parts; everything is copied and checked as in a file. For the live run, for tests and for synthetic
- * benchmarks. Left out of parts: NULL token (all 0), NULL offset and text (empty pieces), NULL part. Shape, window, rows and errors of
- * maps are written into the metadata too, replacing what parts->meta says about them. */
+/* Builds a capture from parts; everything is copied and checked as in a file. For the live run, for tests and for
+ * synthetic benchmarks. Left out of parts: NULL token (all 0), NULL offset and text (empty pieces), NULL part.
+ * Shape, window, rows and errors of maps are written into the metadata too, replacing what parts->meta says about
+ * them. */
 int capture_build(const struct capture **out, const struct capture *parts, struct err *e);
-/* The same, but a pointer of parts that lies inside what base owns is shared instead of copied (and not checked again), and
- * base's unknown tensors come along. base may be NULL; it is not kept alive as a whole. */
+/* The same, but a pointer of parts that lies inside what base owns is shared instead of copied (and not checked
+ * again), and base's unknown tensors come along. base may be NULL; it is not kept alive as a whole. */
 int capture_extend(const struct capture **out, const struct capture *base, const struct capture *parts, struct err *e);
 
 #endif

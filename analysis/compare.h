@@ -41,10 +41,11 @@ struct comparison {
 	int n_check;
 	struct self_check check[16];    /* of the first capture that fails one, else of the first */
 	int n_warning;
-	char warning[8][200];           /* "no response: ...", "truth from 18 response tokens: ...", ...; the last counts what did not fit */
+	char warning[8][200]; /* "no response: ...", "truth from 18 response tokens: ...", ...; the last counts what did not fit */
 };
-/* Captures of different models may be compared; per-head arrays need one shape (ERR_USE). A listed budget <= sink + window is ERR_USE.
- * A number without candidates or response is NaN, with a warning that says why. label may be NULL. */
+/* Captures of different models may be compared; per-head arrays need one shape (ERR_USE). A listed budget <= sink
+ * + window is ERR_USE. A number without candidates or response is NaN, with a warning that says why. label may be
+ * NULL. */
 int compare_captures(struct comparison **out, const struct capture *const *c, const char *const *label, int n,
 	const struct compare_options *o, struct err *e);
 void comparison_free(struct comparison *cmp);

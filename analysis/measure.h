@@ -20,8 +20,9 @@ struct measure_options {
 	float temperature;
 	uint64_t seed;                  /* sampling, untrained rows */
 	const struct lookahead *modules; /* or NULL */
-	/* names to measure; NULL: everything but what needs all prompt rows (h2o, observed) or is asked for by name: "snapkv_w<rows>" for
-	 * any number of rows, "value_l2", "value_l1_wo", "value_l2_wo". Names of methods that need no map are let through. */
+	/* names to measure; NULL: everything but what needs all prompt rows (h2o, observed) or is asked for by name:
+	 * "snapkv_w<rows>" for any number of rows, "value_l2", "value_l1_wo", "value_l2_wo". Names of methods that
+	 * need no map are let through. */
 	const char *const *method;
 	int n_method;
 	int n_threads;
@@ -40,15 +41,16 @@ struct measure_watch {
 	int publish_ms; /* least time between two snapshots of truth; 0: 200. Longer where making one takes long */
 };
 
-/* Measures one prompt. watch and timings may be NULL. *out is the finished capture (the caller's reference). Refuses before the model
- * runs: a prompt or given response that the context cannot hold (ERR_LIMIT), more memory than there is (ERR_MEMORY, with figures),
- * an unknown method or modules of another shape (ERR_USE).
- * A stop while the response is written takes effect between two tokens, so truth is whole for the tokens there are. On
- * ERR_CANCELLED *out is what had been measured until then (complete false), NULL when the prompt itself was not finished.
+/* Measures one prompt. watch and timings may be NULL. *out is the finished capture (the caller's reference).
+ * Refuses before the model runs: a prompt or given response that the context cannot hold (ERR_LIMIT), more memory
+ * than there is (ERR_MEMORY, with figures), an unknown method or modules of another shape (ERR_USE). A stop while
+ * the response is written takes effect between two tokens, so truth is whole for the tokens there are. On
+ * ERR_CANCELLED *out is what had been measured until then (complete false), NULL when the prompt itself was not
+ * finished.
  *
- * Metadata beside what captures carry anyway: kvglass.program, model_name, model_sha256, arch, weight_type, prompt_mode ("chat", "raw"),
- * response_source ("greedy", "sampled", "given"), response_end ("end token", "limit", "context", "given", "stopped"), temperature, seed,
- * module_name, module_sha256, device, precision. */
+ * Metadata beside what captures carry anyway: kvglass.program, model_name, model_sha256, arch, weight_type,
+ * prompt_mode ("chat", "raw"), response_source ("greedy", "sampled", "given"), response_end ("end token", "limit",
+ * "context", "given", "stopped"), temperature, seed, module_name, module_sha256, device, precision. */
 int measure_prompt(const struct capture **out, const struct model *m, const char *text, size_t n_bytes,
 	const struct measure_options *o, const struct measure_watch *watch, struct measure_timings *timings, struct err *e);
 

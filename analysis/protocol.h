@@ -1,8 +1,8 @@
 /* The switches of an eviction method (methods.md section E) and the published settings by name.
  *
- * Two things are kept apart. A `scoring` turns maps into one score per KV head and candidate. A `selection` turns scores and a
- * budget into kept tokens. kvglass compares all methods under one protocol (design.md section 6, protocol_default());
- * papers' own settings are presets that state every switch.
+ * Two things are kept apart. A `scoring` turns maps into one score per KV head and candidate. A `selection` turns
+ * scores and a budget into kept tokens. kvglass compares all methods under one protocol (design.md section 6,
+ * protocol_default()); papers' own settings are presets that state every switch.
  */
 #ifndef KVGLASS_ANALYSIS_PROTOCOL_H
 #define KVGLASS_ANALYSIS_PROTOCOL_H
@@ -51,7 +51,8 @@ struct protocol {
 
 /* sink 4, window 32, group mean, no pooling, uniform (design.md section 6). */
 struct protocol protocol_default(void);
-/* ERR_USE that names the switch, its value and what is allowed: even kernels, negative counts, shares outside 0 .. 1, ... */
+/* ERR_USE that names the switch, its value and what is allowed: even kernels, negative counts, shares outside 0 ..
+ * 1, ... */
 int protocol_check(const struct protocol *p, struct err *e);
 /* Every switch in one line, for help, tables and figures. Returns what snprintf would. */
 int protocol_describe(const struct protocol *p, char *out, size_t n_bytes);
@@ -69,7 +70,8 @@ struct preset {
 };
 const struct preset *preset_list(int *n);
 const struct preset *preset_find(const char *name); /* NULL: unknown */
-/* The map of c that a preset scores from: for SnapKV's, whichever was measured over the preset's number of rows. NULL: c has none. */
+/* The map of c that a preset scores from: for SnapKV's, whichever was measured over the preset's number of rows.
+ * NULL: c has none. */
 const char *preset_map(const struct preset *p, const struct capture *c);
 
 /* ---- methods under the common protocol ---- */
@@ -92,8 +94,8 @@ struct method {
 	bool shared;
 	bool on_request; /* offered only when named: SnapKV with other windows */
 };
-/* Every method the program knows, in display order: truth's oracle, snapkv, lookahead, untrained, random, recency, keynorm, h2o,
- * observed, tova, ceiling. A map the table does not know is offered under its own name (methods_of). */
+/* Every method the program knows, in display order: truth's oracle, snapkv, lookahead, untrained, random, recency,
+ * keynorm, h2o, observed, tova, ceiling. A map the table does not know is offered under its own name (methods_of). */
 const struct method *method_list(int *n);
 const struct method *method_find(const char *name);
 

@@ -28,8 +28,8 @@ float ramp_level(enum ramp_scale scale, float value, float max)
 
 uint32_t ramp_rgb(enum ramp_colour colour, float level)
 {
-	static const uint32_t *const table[] = {[RAMP_VIRIDIS] = ramp_viridis, [RAMP_CIVIDIS] = ramp_cividis, [RAMP_MAGMA] = ramp_magma,
-		[RAMP_DIVERGING] = ramp_diverging};
+	static const uint32_t *const table[] = {[RAMP_VIRIDIS] = ramp_viridis, [RAMP_CIVIDIS] = ramp_cividis,
+		[RAMP_MAGMA] = ramp_magma, [RAMP_DIVERGING] = ramp_diverging};
 	int at = isnan(level) ? 0 : (int)(clamp01(level) * RAMP_LEVELS);
 	at = at < RAMP_LEVELS ? at : RAMP_LEVELS - 1;
 	return colour == RAMP_GREY ? (uint32_t)at * 0x010101u : table[colour][at];
@@ -43,7 +43,8 @@ static double linear_light(uint32_t code)
 
 int ramp_wants_black(uint32_t rgb)
 {
-	double luminance = 0.2126 * linear_light(rgb >> 16 & 255) + 0.7152 * linear_light(rgb >> 8 & 255) + 0.0722 * linear_light(rgb & 255);
+	double luminance = 0.2126 * linear_light(rgb >> 16 & 255) + 0.7152 * linear_light(rgb >> 8 & 255)
+		+ 0.0722 * linear_light(rgb & 255);
 	/* contrast with black (Y + .05) / .05 against contrast with white 1.05 / (Y + .05) */
 	return (luminance + 0.05) * (luminance + 0.05) > 0.05 * 1.05;
 }

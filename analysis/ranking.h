@@ -1,9 +1,10 @@
 /* Ranking: what a score vector means for every budget at once.
  *
- * Candidates are positions sink <= j < n - window. Sorting a score once (highest first, lower position first among equals) gives each
- * candidate its rank; at budget B the kept ones are those with rank < k, k = min(B - sink - window, n_candidates). So budgets are
- * never swept: overlap at every k comes from a histogram of max(rank, truth's rank), mass from a prefix sum along the order,
- * and a token's survival budget is sink + window + rank + 1.
+ * Candidates are positions sink <= j < n - window. Sorting a score once (highest first, lower position first among
+ * equals) gives each candidate its rank; at budget B the kept ones are those with rank < k, k = min(B - sink -
+ * window, n_candidates). So budgets are never swept: overlap at every k comes from a histogram of max(rank,
+ * truth's rank), mass from a prefix sum along the order, and a token's survival budget is sink + window + rank +
+ * 1.
  */
 #ifndef KVGLASS_ANALYSIS_RANKING_H
 #define KVGLASS_ANALYSIS_RANKING_H

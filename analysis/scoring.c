@@ -10,7 +10,8 @@ int scoring_n_unit(const struct capture *c, const struct scoring *how)
 
 int scoring_prepare(struct score_job *job, struct err *e)
 {
-	static const char *const name[] = {[WEIGHT_L2] = "value_l2", [WEIGHT_L1_WO] = "value_l1_wo", [WEIGHT_L2_WO] = "value_l2_wo"};
+	static const char *const name[] = {[WEIGHT_L2] = "value_l2", [WEIGHT_L1_WO] = "value_l1_wo",
+		[WEIGHT_L2_WO] = "value_l2_wo"};
 	job->value = NULL;
 	if (job->how.value == WEIGHT_NONE)
 		return 0;
@@ -96,7 +97,8 @@ void scoring_unit(const struct score_job *job, int layer, int unit, double *scra
 		memcpy(sum, pooled, (size_t)n_pool * sizeof *sum);
 	}
 	double scale = how == REDUCE_MEAN ? 1.0 / count : 1.0;
-	const float *value = job->value ? capture_row(c, job->value, layer, unit * c->n_kv_head / scoring_n_unit(c, &job->how)) : NULL;
+	int kv_head = unit * c->n_kv_head / scoring_n_unit(c, &job->how);
+	const float *value = job->value ? capture_row(c, job->value, layer, kv_head) : NULL;
 	for (int j = 0; j < n; j++)
 		out[j] = j >= kept ? 0 : (float)(sum[j] * scale * (value ? (double)value[j] : 1.0));
 }

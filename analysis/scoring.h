@@ -1,9 +1,10 @@
 /* Scoring: from a map's rows to one score per position for every unit that chooses tokens.
  *
- * A unit is a KV head, or a query head when the group is not reduced (REDUCE_NONE). Order of the steps (methods.md section 0, rule 3):
- * rows of the group's query heads -> [per visible rows] -> reduce, pool (or pool, reduce) -> value weight. Pooling is centred, stride
- * 1, over the first n - window positions when the window is cut; what lies outside counts as absent for max and as 0 with the full
- * divisor for avg. A score.<method> map is taken as it is: it has one value per KV head and is never pooled.
+ * A unit is a KV head, or a query head when the group is not reduced (REDUCE_NONE). Order of the steps (methods.md
+ * section 0, rule 3): rows of the group's query heads -> [per visible rows] -> reduce, pool (or pool, reduce) ->
+ * value weight. Pooling is centred, stride 1, over the first n - window positions when the window is cut; what
+ * lies outside counts as absent for max and as 0 with the full divisor for avg. A score.<method> map is taken as
+ * it is: it has one value per KV head and is never pooled.
  */
 #ifndef KVGLASS_ANALYSIS_SCORING_H
 #define KVGLASS_ANALYSIS_SCORING_H
@@ -26,7 +27,8 @@ int scoring_prepare(struct score_job *job, struct err *e);
 /* out (n_prompt): scores of one unit; 0 at positions that are cut. scratch: (3 * n_prompt) doubles. Pure, any thread. */
 void scoring_unit(const struct score_job *job, int layer, int unit, double *scratch, float *out);
 
-/* The first n values of one row of the job's map (query head, or KV head of a score map), corrected for visible rows if asked for. */
+/* The first n values of one row of the job's map (query head, or KV head of a score map), corrected for visible
+ * rows if asked for. */
 void scoring_row(const struct score_job *job, int layer, int head, int n, double *out);
 /* One vector pooled, as above: in and out (n), not the same. */
 void scoring_pool(enum pool pool, int kernel, const double *in, int n, double *out);

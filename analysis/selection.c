@@ -19,8 +19,8 @@ int selection_k(const struct selection *s, int n_prompt, int budget, struct err 
 {
 	int64_t reserved = s->window_in_budget ? (int64_t)s->sink + s->window : 0;
 	if (budget <= reserved) {
-		err_set(e, ERR_USE, "a budget of %d leaves nothing to choose: the first %d and the last %d tokens are always kept", budget,
-			s->sink, s->window);
+		err_set(e, ERR_USE, "a budget of %d leaves nothing to choose: the first %d and the last %d tokens are always kept",
+			budget, s->sink, s->window);
 		return -1;
 	}
 	int n_cand = n_prompt - selection_protected(s, n_prompt);
@@ -107,8 +107,8 @@ static int64_t count_layer(const struct sorted_scores *s, const double *weight, 
 	return sum;
 }
 
-/* The best `total` entries of all units together: out receives how many fall in each; among equals the lower unit comes first.
- * total is at most n_unit * n_cand. */
+/* The best `total` entries of all units together: out receives how many fall in each; among equals the lower unit
+ * comes first. total is at most n_unit * n_cand. */
 static void count_best(const struct sorted_scores *s, const double *weight, int64_t total, int *out)
 {
 	uint32_t key = 0; /* the largest key that at least total entries reach */
@@ -156,7 +156,8 @@ static void share_safeguard(const struct selection *s, const struct sorted_score
 	safe = s->ada_floor > 0 && safe < 1 ? 1 : safe;
 	safe = safe < n_protected ? 0 : least(safe - n_protected, k);
 	int64_t total = (int64_t)k * scores->n_unit;
-	/* Raising units to their safe share takes from the others' worst: find the total that leaves exactly enough for them. */
+	/* Raising units to their safe share takes from the others' worst: find the total that leaves exactly enough
+	 * for them. */
 	int64_t low = 0, high = total;
 	while (low < high) {
 		int64_t middle = high - (high - low) / 2, sum = 0;

@@ -10,8 +10,8 @@
 
 struct synthetic_spec synthetic_default(void)
 {
-	return (struct synthetic_spec){.n_layer = 30, .n_head = 9, .n_kv_head = 3, .head_dim = 64, .n_prompt = 2000, .n_response = 97,
-		.window = 32, .every_method = true, .seed = 1};
+	return (struct synthetic_spec){.n_layer = 30, .n_head = 9, .n_kv_head = 3, .head_dim = 64, .n_prompt = 2000,
+		.n_response = 97, .window = 32, .every_method = true, .seed = 1};
 }
 
 /* Normal enough for a map: four 16-bit uniforms of one draw, variance 1. */
@@ -24,12 +24,14 @@ static float quick_normal(struct rng *r)
 
 /* ---- text ---- */
 
-static const char *const word[] = {" the", " harbour", " office", " keeps", " a", " careful", " ledger", " of", " every", " boat", " that",
-	" enters", " bay", " and", " its", " cargo", ",", " written", " in", " blue", " ink", ".", " On", " 3", "7", " cold", " mornings", " caf",
-	"\xc3\xa9", " light", " falls", " on", " \xf0\x9f", "\x9a\xa2", "\n", " \xe6\xb5\xb7", "\xe6\xb8\xaf", " who", " reads", " it", "?", "\n\n"};
+static const char *const word[] = {" the", " harbour", " office", " keeps", " a", " careful", " ledger", " of",
+	" every", " boat", " that", " enters", " bay", " and", " its", " cargo", ",", " written", " in", " blue",
+	" ink", ".", " On", " 3", "7", " cold", " mornings", " caf", "\xc3\xa9", " light", " falls", " on", " \xf0\x9f",
+	"\x9a\xa2", "\n", " \xe6\xb5\xb7", "\xe6\xb8\xaf", " who", " reads", " it", "?", "\n\n"};
 static const char *const before[] = {"<|im_start|>", "user", "\n"};
 static const char *const after[] = {"<|im_end|>", "\n", "<|im_start|>", "assistant", "\n"};
-enum { N_WORD = sizeof word / sizeof *word, N_BEFORE = sizeof before / sizeof *before, N_AFTER = sizeof after / sizeof *after };
+enum { N_WORD = sizeof word / sizeof *word, N_BEFORE = sizeof before / sizeof *before,
+	N_AFTER = sizeof after / sizeof *after };
 
 struct tokens {
 	int32_t *token, *offset;
@@ -132,8 +134,10 @@ static void plan_head(struct planner *p, struct head_plan *plan, int layer, stru
 	}
 }
 
-/* A mean attention row: softmax of the plan under noise, sinks on top, the rest of the mass (1 - on_prompt) lying elsewhere. */
-static void fill_row(const struct head_plan *plan, int n, float noise, float heat, float on_prompt, struct rng *r, float *row)
+/* A mean attention row: softmax of the plan under noise, sinks on top, the rest of the mass (1 - on_prompt) lying
+ * elsewhere. */
+static void fill_row(const struct head_plan *plan, int n, float noise, float heat, float on_prompt, struct rng *r,
+	float *row)
 {
 	double sum = 0;
 	for (int j = 0; j < n; j++) {
@@ -158,8 +162,10 @@ struct recipe {
 	bool extra; /* only with every_method */
 };
 
-/* truth and truth_even: the odd and the even response rows see the plan under independent noise that shrinks with their number. */
-static void fill_truth(const struct head_plan *plan, const struct synthetic_spec *s, struct rng *r, float *truth, float *even)
+/* truth and truth_even: the odd and the even response rows see the plan under independent noise that shrinks with
+ * their number. */
+static void fill_truth(const struct head_plan *plan, const struct synthetic_spec *s, struct rng *r, float *truth,
+	float *even)
 {
 	int n = s->n_prompt, m = s->n_response, n_even = (m + 1) / 2;
 	fill_row(plan, n, 1.6f / sqrtf((float)n_even), 0, 0.9f, r, even);
@@ -178,7 +184,8 @@ struct maps {
 	int n;
 };
 
-static bool add_map(struct maps *m, const struct synthetic_spec *s, const char *name, enum map_kind kind, int rows, const struct recipe *recipe)
+static bool add_map(struct maps *m, const struct synthetic_spec *s, const char *name, enum map_kind kind, int rows,
+	const struct recipe *recipe)
 {
 	size_t heads = (size_t)(kind == MAP_SCORE ? s->n_kv_head : s->n_head);
 	float *data = malloc((size_t)s->n_layer * heads * (size_t)s->n_prompt * sizeof *data);
@@ -192,8 +199,12 @@ static bool add_map(struct maps *m, const struct synthetic_spec *s, const char *
 static bool add_maps(struct maps *m, const struct synthetic_spec *s)
 {
 	static const struct recipe recipe[] = {
-		{"snapkv", 0.35f, 1.3f, 1.5f, 0, false}, {"lookahead", 0.25f, 0.6f, 0, 32, false}, {"untrained", 1.6f, 1.5f, 1.0f, 32, true},
-		{"tova", 0.9f, 1.6f, 1.0f, 1, true}, {"h2o", 0.8f, 1.2f, -1.5f, -1, true}, {"snapkv_w8", 0.6f, 1.5f, 1.8f, 8, true},
+		{"snapkv", 0.35f, 1.3f, 1.5f, 0, false},
+		{"lookahead", 0.25f, 0.6f, 0, 32, false},
+		{"untrained", 1.6f, 1.5f, 1.0f, 32, true},
+		{"tova", 0.9f, 1.6f, 1.0f, 1, true},
+		{"h2o", 0.8f, 1.2f, -1.5f, -1, true},
+		{"snapkv_w8", 0.6f, 1.5f, 1.8f, 8, true},
 		{"snapkv_w64", 0.3f, 1.2f, 1.2f, 64, true},
 	};
 	bool ok = true;
@@ -208,7 +219,8 @@ static bool add_maps(struct maps *m, const struct synthetic_spec *s)
 	return ok && (!s->every_method || add_map(m, s, "keynorm", MAP_SCORE, 0, NULL));
 }
 
-static void fill_head(const struct maps *m, const struct planner *p, const struct head_plan *plan, size_t row, uint64_t stream)
+static void fill_head(const struct maps *m, const struct planner *p, const struct head_plan *plan, size_t row,
+	uint64_t stream)
 {
 	const struct synthetic_spec *s = p->spec;
 	size_t at = row * (size_t)s->n_prompt;
@@ -261,27 +273,36 @@ static void fill_maps(const struct maps *m, struct planner *p)
 
 /* ---- the capture ---- */
 
-static int build(const struct capture **out, const struct synthetic_spec *s, const struct tokens *t, const struct maps *m, struct err *e)
+static int build(const struct capture **out, const struct synthetic_spec *s, const struct tokens *t,
+	const struct maps *m, struct err *e)
 {
 	char seed[24];
 	snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
 	const struct capture_pair meta[] = {
-		{"kvglass.program", "kvglass " KVGLASS_VERSION}, {"kvglass.model_name", "synthetic"}, {"kvglass.arch", "llama"},
-		{"kvglass.model_sha256", "0000000000000000000000000000000000000000000000000000000000000000"}, {"kvglass.prompt_mode", "chat"},
-		{"kvglass.response_source", "greedy"}, {"kvglass.seed", seed}, {"kvglass.module_name", "synthetic"}, {"kvglass.device", "cpu"},
+		{"kvglass.program", "kvglass " KVGLASS_VERSION},
+		{"kvglass.model_name", "synthetic"},
+		{"kvglass.model_sha256", "0000000000000000000000000000000000000000000000000000000000000000"},
+		{"kvglass.arch", "llama"},
+		{"kvglass.prompt_mode", "chat"},
+		{"kvglass.response_source", "greedy"},
+		{"kvglass.seed", seed},
+		{"kvglass.module_name", "synthetic"},
+		{"kvglass.device", "cpu"},
 		{"kvglass.precision", "f32"},
 	};
-	const struct capture parts = {.n_layer = s->n_layer, .n_head = s->n_head, .n_kv_head = s->n_kv_head, .head_dim = s->head_dim,
-		.n_prompt = s->n_prompt, .n_response = s->n_response, .token = t->token, .offset = t->offset, .text = t->text, .part = t->part,
-		.window = s->window, .n_map = m->n, .map = m->map, .n_meta = sizeof meta / sizeof *meta, .meta = meta, .complete = true};
+	const struct capture parts = {.n_layer = s->n_layer, .n_head = s->n_head, .n_kv_head = s->n_kv_head,
+		.head_dim = s->head_dim, .n_prompt = s->n_prompt, .n_response = s->n_response, .token = t->token,
+		.offset = t->offset, .text = t->text, .part = t->part, .window = s->window, .n_map = m->n, .map = m->map,
+		.n_meta = sizeof meta / sizeof *meta, .meta = meta, .complete = true};
 	return capture_build(out, &parts, e);
 }
 
 static int check_spec(const struct synthetic_spec *s, struct err *e)
 {
-	if (s->n_layer < 1 || s->n_head < 1 || s->n_kv_head < 1 || s->n_head % s->n_kv_head || s->n_prompt < 1 || s->n_response < 0 || s->window < 1)
-		return err_set(e, ERR_USE, "synthetic capture: %d layers, %d heads on %d, %d + %d tokens, window %d", s->n_layer, s->n_head,
-			s->n_kv_head, s->n_prompt, s->n_response, s->window);
+	if (s->n_layer < 1 || s->n_head < 1 || s->n_kv_head < 1 || s->n_head % s->n_kv_head || s->n_prompt < 1
+		|| s->n_response < 0 || s->window < 1)
+		return err_set(e, ERR_USE, "synthetic capture: %d layers, %d heads on %d, %d + %d tokens, window %d",
+			s->n_layer, s->n_head, s->n_kv_head, s->n_prompt, s->n_response, s->window);
 	return 0;
 }
 

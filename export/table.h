@@ -12,16 +12,17 @@
  *    methods: {NAME: {label, kl, spearman, area, interval?, per_head?}},
  *    prompts: [{label, n_prompt, n_response, candidates, budgets, methods}],   several captures only
  *    checks: [{name, ok: true | false | null (not known), detail}], warnings: [text]}
- * interval: {NAME: [low, high]}, several captures only. per_head: arrays (n_layer, n_kv_head) under the numbers' own names (query
- * heads when the group is not reduced), and kl_query_head (n_layer, n_head). kernel is null without pooling.
- * Owned by the caller; NULL: out of memory. What is not a number is null. */
+ * interval: {NAME: [low, high]}, several captures only. per_head: arrays (n_layer, n_kv_head) under the numbers'
+ * own names (query heads when the group is not reduced), and kl_query_head (n_layer, n_head). kernel is null
+ * without pooling. Owned by the caller; NULL: out of memory. What is not a number is null. */
 json_t *table_compare_json(const struct comparison *cmp);
 /* Text is forced to valid UTF-8: bytes that are half of a character become U+FFFD. */
 json_t *table_json_text(const char *bytes, size_t n_bytes);
 json_t *table_json_number(double x); /* null when not finite */
 /* One JSON value, sorted as inserted, to standard output or a file ("-"). */
 int table_write_json(const json_t *value, const char *path, struct err *e);
-/* One row a budget and method; several captures: their means first (prompt "all"), then each one's own. Empty: not defined. */
+/* One row a budget and method; several captures: their means first (prompt "all"), then each one's own. Empty: not
+ * defined. */
 int table_compare_csv(const struct comparison *cmp, const char *path, struct err *e);
 /* For people, in the words of the screen. Warnings are left to the caller. */
 int table_compare_text(const struct comparison *cmp, const char *path, struct err *e);

@@ -1,7 +1,8 @@
-/* How a capture owns what it shows: private to analysis/capture/ and to analysis/measure/, which fills blocks in place.
+/* How a capture owns what it shows: private to analysis/capture/ and to analysis/measure/, which fills blocks in
+ * place.
  *
- * Memory lies in counted blocks, either from the heap or a whole mapped file. A capture holds one count on every block that
- * it points into, so snapshots of one run share what did not change and a large .kvg is never copied.
+ * Memory lies in counted blocks, either from the heap or a whole mapped file. A capture holds one count on every
+ * block that it points into, so snapshots of one run share what did not change and a large .kvg is never copied.
  */
 #ifndef KVGLASS_ANALYSIS_CAPTURE_BOX_H
 #define KVGLASS_ANALYSIS_CAPTURE_BOX_H

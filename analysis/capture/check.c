@@ -21,14 +21,16 @@ static int check_shape(const struct capture *c, struct err *e)
 	};
 	for (size_t i = 0; i < sizeof field / sizeof *field; i++)
 		if (field[i].value < field[i].least)
-			return err_set(e, ERR_FORMAT, "capture: %s is %d, at least %d is needed", field[i].name, field[i].value, field[i].least);
+			return err_set(e, ERR_FORMAT, "capture: %s is %d, at least %d is needed", field[i].name, field[i].value,
+				field[i].least);
 	if (c->n_head % c->n_kv_head)
 		return err_set(e, ERR_FORMAT, "capture: n_head %d is no multiple of n_kv_head %d", c->n_head, c->n_kv_head);
 	if (c->n_prompt > INT_MAX / 2 || c->n_response > INT_MAX / 2 - 1)
 		return err_set(e, ERR_LIMIT, "capture: %d + %d tokens, the limit is %d", c->n_prompt, c->n_response, INT_MAX / 2);
 	size_t most = SIZE_MAX / sizeof(float) / (size_t)c->n_layer / (size_t)c->n_head;
 	if ((size_t)c->n_prompt > most)
-		return err_set(e, ERR_LIMIT, "capture: %d layers x %d heads x %d tokens cannot be addressed", c->n_layer, c->n_head, c->n_prompt);
+		return err_set(e, ERR_LIMIT, "capture: %d layers x %d heads x %d tokens cannot be addressed", c->n_layer,
+			c->n_head, c->n_prompt);
 	return 0;
 }
 
@@ -42,15 +44,18 @@ static int check_tokens(const struct capture *c, struct err *e)
 				prompt ? i : i - c->n_prompt, c->token[i]);
 		}
 	if (!c->offset != !c->text)
-		return err_set(e, ERR_FORMAT, "tokens.%s is there but tokens.%s is missing", c->text ? "text" : "offset", c->text ? "offset" : "text");
+		return err_set(e, ERR_FORMAT, "tokens.%s is there but tokens.%s is missing", c->text ? "text" : "offset",
+			c->text ? "offset" : "text");
 	if (c->offset && c->offset[0] != 0)
 		return err_set(e, ERR_FORMAT, "tokens.offset: element 0 is %d, not 0", c->offset[0]);
 	for (int i = 0; c->offset && i < n; i++)
 		if (c->offset[i + 1] < c->offset[i])
-			return err_set(e, ERR_FORMAT, "tokens.offset: element %d is %d, the one before it is %d", i + 1, c->offset[i + 1], c->offset[i]);
+			return err_set(e, ERR_FORMAT, "tokens.offset: element %d is %d, the one before it is %d", i + 1,
+				c->offset[i + 1], c->offset[i]);
 	for (int i = 0; c->part && i < n; i++)
 		if (c->part[i] > PART_RESPONSE)
-			return err_set(e, ERR_FORMAT, "tokens.part: element %d is %d, the largest kind is %d", i, c->part[i], PART_RESPONSE);
+			return err_set(e, ERR_FORMAT, "tokens.part: element %d is %d, the largest kind is %d", i, c->part[i],
+				PART_RESPONSE);
 	return 0;
 }
 
@@ -85,9 +90,9 @@ int capture_check_values(const struct capture *c, const struct capture_map *m, s
 				continue;
 			size_t row = i / (size_t)c->n_prompt;
 			size_t heads = (size_t)map_heads(c, m->kind);
-			return err_set(e, ERR_NUMBER, "%s.%s: layer %zu, head %zu, token %zu is %g, %s", map_prefix(m->kind), m->name, row / heads,
-				row % heads, i % (size_t)c->n_prompt, (double)m->data[i],
-				isfinite(m->data[i]) ? "attention is never negative" : "only finite numbers are allowed");
+			const char *rule = isfinite(m->data[i]) ? "attention is never negative" : "only finite numbers are allowed";
+			return err_set(e, ERR_NUMBER, "%s.%s: layer %zu, head %zu, token %zu is %g, %s", map_prefix(m->kind),
+				m->name, row / heads, row % heads, i % (size_t)c->n_prompt, (double)m->data[i], rule);
 		}
 	}
 	return 0;
@@ -121,7 +126,8 @@ static int check_map(const struct capture *c, int i, const struct share *share, 
 	if (!m->data)
 		return err_set(e, ERR_USE, "%s.%s: no data", map_prefix(m->kind), m->name);
 	if (m->n_rows < 0 || m->n_rows_due < 0)
-		return err_set(e, ERR_FORMAT, "%s.%s: a mean over %d of %d rows", map_prefix(m->kind), m->name, m->n_rows, m->n_rows_due);
+		return err_set(e, ERR_FORMAT, "%s.%s: a mean over %d of %d rows", map_prefix(m->kind), m->name, m->n_rows,
+			m->n_rows_due);
 	if (share && share->checked && share_holds(share, m->data, map_elements(c, m->kind) * sizeof *m->data))
 		return 0;
 	return capture_check_values(c, m, e);
@@ -136,6 +142,7 @@ int capture_check(const struct capture *c, const struct share *share, struct err
 		rc = check_map(c, i, share, e);
 	for (int i = 0; !rc && i < c->n_meta; i++)
 		if (!c->meta[i].key || !c->meta[i].value || !valid_utf8(c->meta[i].key) || !valid_utf8(c->meta[i].value))
-			rc = err_set(e, ERR_FORMAT, "capture: metadata pair %d (%s) is not valid UTF-8", i, c->meta[i].key ? c->meta[i].key : "no key");
+			rc = err_set(e, ERR_FORMAT, "capture: metadata pair %d (%s) is not valid UTF-8", i,
+				c->meta[i].key ? c->meta[i].key : "no key");
 	return rc;
 }

@@ -8,10 +8,11 @@
  *   rows.<name>       F32 (n_layer, n_head, n)     mean attention of a set of query rows on prompt position j
  *   score.<name>      F32 (n_layer, n_kv_head, n)  for methods that are not measured from rows
  *
- * Metadata, all strings: kvglass.version (of this contract, "1"), kvglass.program, kvglass.n_layer, n_head, n_kv_head, head_dim,
- * kvglass.window (rows of `snapkv`), kvglass.complete ("false" for a run that was cut short; absent otherwise), kvglass.rows.<name> (query
- * rows of a map), kvglass.rows_due.<name> (when the run was cut short), kvglass.row_error.<name> (self-check), and the free
- * ones that analysis/measure.c writes. Unknown tensors and keys are kept. */
+ * Metadata, all strings: kvglass.version (of this contract, "1"), kvglass.program, kvglass.n_layer, n_head,
+ * n_kv_head, head_dim, kvglass.window (rows of `snapkv`), kvglass.complete ("false" for a run that was cut short;
+ * absent otherwise), kvglass.rows.<name> (query rows of a map), kvglass.rows_due.<name> (when the run was cut
+ * short), kvglass.row_error.<name> (self-check), and the free ones of analysis/measure.h. Unknown tensors
+ * and keys are kept. */
 #ifndef KVGLASS_ANALYSIS_CAPTURE_KVG_H
 #define KVGLASS_ANALYSIS_CAPTURE_KVG_H
 

@@ -30,7 +30,8 @@ static int wrong_tensor(const struct reader *r, const struct st_tensor *t, const
 	size_t used = 0;
 	for (int i = 0; i < t->n_dim && used < sizeof shape; i++)
 		used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
-	return err_set(e, ERR_FORMAT, "%s: tensor %s is %s (%s), not %s", r->name, t->name, st_dtype_name(t->dtype), shape, want);
+	return err_set(e, ERR_FORMAT, "%s: tensor %s is %s (%s), not %s", r->name, t->name, st_dtype_name(t->dtype),
+		shape, want);
 }
 
 /* The tensor's bytes at an address fit for align: the file's own, or a copy that the capture will share. */
@@ -52,7 +53,8 @@ static int no_memory(const struct reader *r, struct err *e)
 }
 
 /* A vector of want elements (-1: any number); *out NULL when the file has none. */
-static int read_vector(struct reader *r, const char *name, enum st_dtype dtype, int64_t want, const void **out, int64_t *n, struct err *e)
+static int read_vector(struct reader *r, const char *name, enum st_dtype dtype, int64_t want, const void **out,
+	int64_t *n, struct err *e)
 {
 	const struct st_tensor *t = st_find(&r->file, name);
 	*out = NULL;
@@ -63,7 +65,8 @@ static int read_vector(struct reader *r, const char *name, enum st_dtype dtype, 
 	if (t->dtype != dtype || t->n_dim != 1 || (want >= 0 && t->dim[0] != want))
 		return wrong_tensor(r, t, expected, e);
 	if (t->dim[0] > INT_MAX / 4)
-		return err_set(e, ERR_LIMIT, "%s: tensor %s has %lld elements, the limit is %d", r->name, name, (long long)t->dim[0], INT_MAX / 4);
+		return err_set(e, ERR_LIMIT, "%s: tensor %s has %lld elements, the limit is %d", r->name, name,
+			(long long)t->dim[0], INT_MAX / 4);
 	if (n)
 		*n = t->dim[0];
 	*out = aligned_data(r, t, st_dtype_size(dtype));
@@ -82,7 +85,8 @@ static int read_int(const struct reader *r, const char *key, int least, int *val
 	errno = 0;
 	long x = strtol(text, &end, 10);
 	if (end == text || *end || errno || x < least || x > INT_MAX)
-		return err_set(e, ERR_FORMAT, "%s: metadata %s is \"%.40s\", not a whole number of %d or more", r->name, key, text, least);
+		return err_set(e, ERR_FORMAT, "%s: metadata %s is \"%.40s\", not a whole number of %d or more", r->name,
+			key, text, least);
 	*value = (int)x;
 	return 0;
 }
@@ -122,7 +126,8 @@ static int read_version(const struct reader *r, struct err *e)
 	if (text && (end == text || version < 0))
 		return err_set(e, ERR_FORMAT, "%s: metadata kvglass.version is \"%.40s\", not a number", r->name, text);
 	if (version > KVG_VERSION)
-		return err_set(e, ERR_UNSUPPORTED, "%s: a capture of version %ld, this program reads up to %d", r->name, version, KVG_VERSION);
+		return err_set(e, ERR_UNSUPPORTED, "%s: a capture of version %ld, this program reads up to %d", r->name,
+			version, KVG_VERSION);
 	return 0;
 }
 
@@ -157,7 +162,9 @@ static int read_shape(struct reader *r, struct err *e)
 		const struct st_tensor *t = &r->file.tensor[i];
 		enum map_kind kind;
 		const char *name;
-		if (!map_name(t, &kind, &name) || t->n_dim != 3 || t->dim[0] < 1 || t->dim[1] < 1 || t->dim[0] > INT_MAX || t->dim[1] > INT_MAX)
+		if (!map_name(t, &kind, &name) || t->n_dim != 3)
+			continue;
+		if (t->dim[0] < 1 || t->dim[0] > INT_MAX || t->dim[1] < 1 || t->dim[1] > INT_MAX)
 			continue;
 		int *heads = kind == MAP_SCORE ? &c->n_kv_head : &c->n_head;
 		if (!c->n_layer)
@@ -166,7 +173,8 @@ static int read_shape(struct reader *r, struct err *e)
 			*heads = (int)t->dim[1];
 	}
 	if (!c->n_layer || !c->n_head)
-		return err_set(e, ERR_FORMAT, "%s: neither metadata nor a map says how many %s there are", r->name, c->n_layer ? "heads" : "layers");
+		return err_set(e, ERR_FORMAT, "%s: neither metadata nor a map says how many %s there are", r->name,
+			c->n_layer ? "heads" : "layers");
 	if (!c->n_kv_head)
 		return err_set(e, ERR_FORMAT, "%s: metadata kvglass.n_kv_head is missing", r->name);
 	const char *complete = st_meta(&r->file, "kvglass.complete");
@@ -200,7 +208,8 @@ static int read_tokens(struct reader *r, struct err *e)
 	c->text = text;
 	c->part = part;
 	if (offset && text && c->offset[n + m] != n_text)
-		return err_set(e, ERR_FORMAT, "%s: tokens.offset ends at %d, tokens.text has %lld bytes", r->name, c->offset[n + m], (long long)n_text);
+		return err_set(e, ERR_FORMAT, "%s: tokens.offset ends at %d, tokens.text has %lld bytes", r->name,
+			c->offset[n + m], (long long)n_text);
 	r->token = malloc((size_t)(n + m) * sizeof *r->token);
 	if (!r->token)
 		return no_memory(r, e);

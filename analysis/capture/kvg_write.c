@@ -1,5 +1,5 @@
-/* Saving a .kvg file. Tensors are ordered by the size of their elements, largest first, so that each lies at a multiple of
- * it and can be used in place when the file is mapped. */
+/* Saving a .kvg file. Tensors are ordered by the size of their elements, largest first, so that each lies at a
+ * multiple of it and can be used in place when the file is mapped. */
 #include "analysis/capture/kvg.h"
 
 #include <stdio.h>

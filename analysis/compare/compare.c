@@ -164,7 +164,8 @@ static void add_head(struct head_sums *h, size_t at, double x)
 	h->n[at]++;
 }
 
-static void add_heads(const struct gather *g, struct head_sums *h, const struct evaluation *ev, int m, int budget, const int *k)
+static void add_heads(const struct gather *g, struct head_sums *h, const struct evaluation *ev, int m, int budget,
+	const int *k)
 {
 	for (size_t row = 0; row < g->n_row; row++) {
 		struct scope s = {(int)(row / (size_t)g->cmp->n_unit), (int)(row % (size_t)g->cmp->n_unit)};
@@ -185,7 +186,8 @@ static void add_head_kl(const struct gather *g, struct head_sums *h, const struc
 }
 
 /* All numbers of method m of ev into the block of number `at`. k: scratch (n_layer, n_unit). */
-static int add_method(struct gather *g, struct prompt_numbers *p, const struct evaluation *ev, int m, int at, int *k, struct err *e)
+static int add_method(struct gather *g, struct prompt_numbers *p, const struct evaluation *ev, int m, int at,
+	int *k, struct err *e)
 {
 	double *number = p->number + (size_t)at * (size_t)g->stride;
 	struct agreement a = evaluation_agreement(ev, m, everything, 1);
@@ -216,7 +218,8 @@ static int add_methods(struct gather *g, struct prompt_numbers *p, const struct 
 {
 	int n = evaluation_n_method(ev), rc = 0;
 	const struct capture *c = evaluation_capture(ev);
-	int *at = malloc((size_t)n * sizeof *at + 1), *k = malloc((size_t)c->n_layer * (size_t)evaluation_n_unit(ev) * sizeof *k);
+	int *at = malloc((size_t)n * sizeof *at + 1);
+	int *k = malloc((size_t)c->n_layer * (size_t)evaluation_n_unit(ev) * sizeof *k);
 	for (int m = 0; at && m < n; m++)
 		if ((at[m] = take_method(g, evaluation_method(ev, m)->method)) < 0)
 			rc = ERR_MEMORY;
@@ -248,8 +251,8 @@ static void warn_about(struct gather *g, const char *label, const struct evaluat
 	else if (n_rows < 32)
 		warn(g, "%s: truth from %d response tokens: below 32 it is a rough estimate, see the ceiling", label, n_rows);
 	if (!evaluation_n_candidate(ev, NULL))
-		warn(g, "%s: all %d prompt tokens lie within the first %d and the last %d, which are always kept: agreement is not defined", label,
-			c->n_prompt, s->sink, s->window);
+		warn(g, "%s: all %d prompt tokens lie within the first %d and the last %d, which are always kept: "
+			"agreement is not defined", label, c->n_prompt, s->sink, s->window);
 	if (!c->complete && truth)
 		warn(g, "%s: the run was cut short, truth from %d of %d response tokens", label, n_rows, truth->n_rows_due);
 	for (int m = 0; m < evaluation_n_method(ev); m++)
@@ -320,8 +323,11 @@ static void display_order(const struct gather *g, int *place)
 {
 	for (int i = 0; i < g->cmp->n_method; i++) {
 		int at = i;
-		for (; !g->o->eval.method && at > 0 && display_place(g->cmp->method[place[at - 1]]) > display_place(g->cmp->method[i]); at--)
+		while (!g->o->eval.method && at > 0
+			&& display_place(g->cmp->method[place[at - 1]]) > display_place(g->cmp->method[i])) {
 			place[at] = place[at - 1];
+			at--;
+		}
 		place[at] = i;
 	}
 }
@@ -448,9 +454,10 @@ static int check_shapes(const struct capture *const *c, const char *const *label
 {
 	for (int i = 1; i < n; i++)
 		if (c[i]->n_layer != c[0]->n_layer || c[i]->n_head != c[0]->n_head || c[i]->n_kv_head != c[0]->n_kv_head)
-			return err_set(e, ERR_USE, "numbers by head need captures of one shape: %s has %d layers and %d heads on %d, %s has %d and %d on %d",
-				label ? label[0] : "capture 1", c[0]->n_layer, c[0]->n_head, c[0]->n_kv_head, label ? label[i] : "another", c[i]->n_layer,
-				c[i]->n_head, c[i]->n_kv_head);
+			return err_set(e, ERR_USE,
+				"numbers by head need captures of one shape: %s has %d layers and %d heads on %d, %s has %d and %d on %d",
+				label ? label[0] : "the first", c[0]->n_layer, c[0]->n_head, c[0]->n_kv_head,
+				label ? label[i] : "another", c[i]->n_layer, c[i]->n_head, c[i]->n_kv_head);
 	return 0;
 }
 
@@ -463,7 +470,9 @@ static int gather_all(struct gather *g, const struct capture *const *c, const ch
 		snprintf(number, sizeof number, "capture %d", i + 1);
 		const char *name = label && label[i] ? label[i] : number;
 		g->cmp->prompt[i].label = strdup(name);
-		rc = g->cmp->prompt[i].label ? add_prompt(g, i, c[i], name, e) : (int)err_set(e, ERR_MEMORY, "comparison: out of memory");
+		if (!g->cmp->prompt[i].label)
+			return err_set(e, ERR_MEMORY, "comparison: out of memory");
+		rc = add_prompt(g, i, c[i], name, e);
 		if (rc && n > 1)
 			err_prefix(e, "%s", name);
 		if (!rc && progress_report(g->o->progress, "compare", i + 1, n))

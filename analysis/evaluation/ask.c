@@ -160,7 +160,8 @@ static int share_layers(const struct evaluation *ev, const struct method_tables 
 	for (int layer = 0; layer < c->n_layer; layer++) {
 		for (int u = 0; t->sorted && u < ev->n_unit; u++)
 			unit[u] = t->sorted + unit_row(ev, layer, u) * (size_t)ev->n_cand;
-		by_layer.head = t->sorted && layer >= s->full_layers ? s->head : HEAD_UNIFORM; /* an order without scores cannot compete */
+		/* an order without scores cannot compete */
+		by_layer.head = t->sorted && layer >= s->full_layers ? s->head : HEAD_UNIFORM;
 		int base = selection_layer_k(s, c->n_prompt, c->n_layer, layer, budget);
 		selection_share(&by_layer, &scores, base, selection_protected(s, c->n_prompt), k + unit_row(ev, layer, 0));
 	}
@@ -269,7 +270,8 @@ static const struct score_job *lift_job(const struct evaluation *ev, int m)
 }
 
 /* Adds a head's lift over the candidates to out, weighted; a row without mass there has none. */
-static void add_lift(const struct evaluation *ev, const struct score_job *job, int layer, int head, double *row, double weight, double *out)
+static void add_lift(const struct evaluation *ev, const struct score_job *job, int layer, int head, double *row,
+	double weight, double *out)
 {
 	scoring_row(job, layer, head, ev->first + ev->n_cand, row);
 	double sum = 0;

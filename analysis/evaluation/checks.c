@@ -15,7 +15,8 @@ struct check_list {
 	int n, n_max;
 };
 
-__attribute__((format(printf, 5, 6))) static void add(struct check_list *l, const char *name, bool known, bool ok, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void add(struct check_list *l, const char *name, bool known, bool ok,
+	const char *format, ...)
 {
 	if (l->n >= l->n_max)
 		return;
@@ -37,7 +38,8 @@ static void check_row_error(const struct evaluation *ev, struct check_list *l)
 			worst = m;
 	}
 	if (worst)
-		add(l, "rows sum to 1", true, worst->row_error <= ROW_SUM_LIMIT, "largest deviation %.1e (%s)", worst->row_error, worst->name);
+		add(l, "rows sum to 1", true, worst->row_error <= ROW_SUM_LIMIT, "largest deviation %.1e (%s)",
+			worst->row_error, worst->name);
 	else
 		add(l, "rows sum to 1", false, false, "the capture does not say");
 }
@@ -89,8 +91,8 @@ static void check_kept(const struct evaluation *ev, int budget, struct check_lis
 				int kept = count_kept(ev, m, layer, unit, k);
 				if (kept == want)
 					continue;
-				add(l, "kept = budget", true, false, "%s keeps %d of %d in layer %d, head %d", ev->method[m].method->label, kept, want, layer,
-					unit);
+				add(l, "kept = budget", true, false, "%s keeps %d of %d in layer %d, head %d",
+					ev->method[m].method->label, kept, want, layer, unit);
 				return;
 			}
 	add(l, "kept = budget", true, true, "%d in each of %d heads, every method", want, c->n_layer * ev->n_unit);
@@ -103,7 +105,8 @@ static void check_window(const struct evaluation *ev, struct check_list *l)
 	add(l, "window < prompt", true, window < c->n_prompt, "window %d, prompt %d", window, c->n_prompt);
 }
 
-/* A score that ranks against truth has its sign or its positions wrong. Key norms may, in some models: they are no attention. */
+/* A score that ranks against truth has its sign or its positions wrong. Key norms may, in some models: they are no
+ * attention. */
 static void check_sign(const struct evaluation *ev, struct check_list *l)
 {
 	const struct method *worst = NULL;
@@ -119,7 +122,8 @@ static void check_sign(const struct evaluation *ev, struct check_list *l)
 		}
 	}
 	if (worst)
-		add(l, "sign of correlation", true, least >= 0, "lowest rank correlation with truth %.3f (%s)", least, worst->label);
+		add(l, "sign of correlation", true, least >= 0, "lowest rank correlation with truth %.3f (%s)", least,
+			worst->label);
 	else
 		add(l, "sign of correlation", false, false, "nothing to correlate with truth");
 }
@@ -127,7 +131,8 @@ static void check_sign(const struct evaluation *ev, struct check_list *l)
 static void check_response(const struct evaluation *ev, struct check_list *l)
 {
 	int n = ev->truth ? ev->n_even + ev->n_odd : 0;
-	add(l, "response length", true, n >= LEAST_RESPONSE, "truth from %d response tokens%s", n, n >= LEAST_RESPONSE ? "" : ", 32 or more are advised");
+	add(l, "response length", true, n >= LEAST_RESPONSE, "truth from %d response tokens%s", n,
+		n >= LEAST_RESPONSE ? "" : ", 32 or more are advised");
 }
 
 int evaluation_self_checks(const struct evaluation *ev, int budget, struct self_check *out, int n_max)

@@ -95,8 +95,8 @@ static void sort_scores(const float *score, const uint32_t *order, int n, float 
 }
 
 /* What a ranking is worth: against truth's ranks, shares and average ranks. score NULL: a ranking without ties. */
-static void judge(const struct evaluation *ev, struct method_tables *t, size_t row, const uint32_t *truth_rank, const struct scratch *s,
-	const float *score)
+static void judge(const struct evaluation *ev, struct method_tables *t, size_t row, const uint32_t *truth_rank,
+	const struct scratch *s, const float *score)
 {
 	int n = ev->n_cand;
 	const uint32_t *order = t->order + row * t->rank_stride, *rank = t->rank + row * t->rank_stride;
@@ -300,8 +300,9 @@ static void fill_layer(struct evaluation *ev, int layer, const struct scratch *s
 	for (int head = 0; head < ev->capture->n_head; head++)
 		fill_head(ev, layer, head, s);
 	for (int m = 0; m < ev->n_method; m++)
-		for (int head = 0; ev->method[m].method->kind == METHOD_CEILING && ev->method[m].available && head < ev->capture->n_head; head++)
-			fill_ceiling_head(ev, m, layer, head, s);
+		if (ev->method[m].method->kind == METHOD_CEILING && ev->method[m].available)
+			for (int head = 0; head < ev->capture->n_head; head++)
+				fill_ceiling_head(ev, m, layer, head, s);
 }
 
 /* ---- layers over threads ---- */
@@ -376,7 +377,8 @@ int evaluation_fill(struct evaluation *ev, int n_threads, const struct progress 
 	for (int i = 0; !rc && i < n; i++) {
 		worker[i].crew = &crew;
 		/* a helper that cannot be had is no failure: the others take its layers */
-		worker[i].started = i > 0 && scratch_open(&worker[i].scratch, ev) && !pthread_create(&worker[i].thread, NULL, help, &worker[i]);
+		worker[i].started = i > 0 && scratch_open(&worker[i].scratch, ev)
+			&& !pthread_create(&worker[i].thread, NULL, help, &worker[i]);
 	}
 	if (!rc)
 		rc = lead(&worker[0], progress);

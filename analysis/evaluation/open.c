@@ -64,8 +64,8 @@ static void add_all(struct evaluation *ev, int *n_made)
 	const struct capture *c = ev->capture;
 	for (int i = 0; i < c->n_map; i++)
 		if (!in_table(c->map[i].name) && !on_request(c->map[i].name) && capture_find(c, c->map[i].name) == &c->map[i])
-			add_method(ev, make_method(ev, n_made, &(struct method){.name = c->map[i].name, .label = c->map[i].name, .kind = METHOD_MAP,
-				.map = c->map[i].name, .source = "a map of the capture"}));
+			add_method(ev, make_method(ev, n_made, &(struct method){.name = c->map[i].name, .label = c->map[i].name,
+				.kind = METHOD_MAP, .map = c->map[i].name, .source = "a map of the capture"}));
 }
 
 static bool is_listed(const struct evaluation *ev, const char *name)
@@ -86,8 +86,8 @@ static int add_named(struct evaluation *ev, int *n_made, const struct evaluation
 		if (!m && (!map || in_table(map->name)))
 			return err_set(e, ERR_USE, "\"%s\" is no method and no map of this capture", o->method[i]);
 		if (!m)
-			m = make_method(ev, n_made, &(struct method){.name = map->name, .label = map->name, .kind = METHOD_MAP, .map = map->name,
-				.source = "a map of the capture"});
+			m = make_method(ev, n_made, &(struct method){.name = map->name, .label = map->name, .kind = METHOD_MAP,
+				.map = map->name, .source = "a map of the capture"});
 		add_method(ev, m);
 	}
 	return 0;
@@ -208,8 +208,8 @@ static int describe_jobs(struct evaluation *ev, struct err *e)
 			*job = ev->oracle.job;
 		if (!ev->method[m].available || method->kind != METHOD_MAP)
 			continue;
-		*job = (struct score_job){.capture = ev->capture, .map = capture_find(ev->capture, method->map), .how = ev->protocol.score,
-			.window = window, .shared = method->shared || ev->protocol.select.shared};
+		*job = (struct score_job){.capture = ev->capture, .map = capture_find(ev->capture, method->map),
+			.how = ev->protocol.score, .window = window, .shared = method->shared || ev->protocol.select.shared};
 		job->how.per_visible_rows |= method->per_visible_rows;
 		int rc = scoring_prepare(job, e);
 		if (rc)
@@ -259,8 +259,8 @@ static int prepare(struct evaluation *ev, const struct evaluation_options *o, st
 	if (rc)
 		return rc;
 	if (!room(ev))
-		return err_set(e, ERR_MEMORY, "evaluation: out of memory for %d methods x %d layers x %d heads x %d tokens", ev->n_method,
-			c->n_layer, ev->n_unit, ev->n_cand);
+		return err_set(e, ERR_MEMORY, "evaluation: out of memory for %d methods x %d layers x %d heads x %d tokens",
+			ev->n_method, c->n_layer, ev->n_unit, ev->n_cand);
 	return describe_jobs(ev, e);
 }
 

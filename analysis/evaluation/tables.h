@@ -1,7 +1,7 @@
 /* What an evaluation holds: private to analysis/evaluation/.
  *
- * Tables are indexed by row = layer * n_unit + unit (query heads: layer * n_head + head). A stride of 0 means that all rows are alike
- * and stored once: the order by age, the identity of the oracle's hits.
+ * Tables are indexed by row = layer * n_unit + unit (query heads: layer * n_head + head). A stride of 0 means that
+ * all rows are alike and stored once: the order by age, the identity of the oracle's hits.
  */
 #ifndef KVGLASS_ANALYSIS_EVALUATION_TABLES_H
 #define KVGLASS_ANALYSIS_EVALUATION_TABLES_H

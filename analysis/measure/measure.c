@@ -13,7 +13,8 @@ enum { RESPONSE_BATCH = 64 }; /* rows of a given response between two looks at p
 static int relay_report(void *user, const char *stage, int64_t done, int64_t total)
 {
 	struct relay *relay = user;
-	int stop = progress_report(relay->to, relay->stage ? relay->stage : stage, relay->before + done, relay->total ? relay->total : total);
+	int stop = progress_report(relay->to, relay->stage ? relay->stage : stage, relay->before + done,
+		relay->total ? relay->total : total);
 	relay->asked |= stop != 0;
 	return relay->defer ? 0 : stop;
 }
@@ -50,7 +51,8 @@ static void hasher_end(struct run *r)
 
 /* ---- slots ---- */
 
-int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct block *block, int n_rows, double row_error, struct err *e)
+int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct block *block, int n_rows,
+	double row_error, struct err *e)
 {
 	const struct capture shape = {.n_layer = r->info->n_layer, .n_head = r->info->n_head, .n_kv_head = r->info->n_kv_head,
 		.n_prompt = r->n_prompt};
@@ -104,7 +106,8 @@ static int measure_score(struct run *r, const char *name, enum value_norm kind, 
 	if (!b)
 		return err_set(e, ERR_MEMORY, "no memory for score.%s", name);
 	float *x = block_floats(b);
-	int rc = keys ? session_key_norms(r->session, r->n_prompt, x, e) : session_value_norms(r->session, kind, r->n_prompt, x, e);
+	int rc = keys ? session_key_norms(r->session, r->n_prompt, x, e)
+		: session_value_norms(r->session, kind, r->n_prompt, x, e);
 	if (!rc && keys)
 		scale(b, -1); /* small keys are kept first */
 	if (!rc)
@@ -119,12 +122,12 @@ static int prefill(struct run *r, struct err *e)
 	int inner = 0;
 	for (int i = 0; i < r->n_window; i++) {
 		struct window *w = &r->win[i];
-		request[i] = (struct colsum_request){.first = r->n_prompt - w->size, .count = w->size - inner, .step = 1, .n_key = r->n_prompt,
-			.sum = block_floats(w->block), .row_error = &w->row_error};
+		request[i] = (struct colsum_request){.first = r->n_prompt - w->size, .count = w->size - inner, .step = 1,
+			.n_key = r->n_prompt, .sum = block_floats(w->block), .row_error = &w->row_error};
 		inner = w->size;
 	}
-	const struct run_request prompt = {.ids = r->prompt.id, .n = r->n_prompt, .colsum = request, .n_colsum = r->n_window, .stage = "prefill",
-		.progress = progress_of(r)};
+	const struct run_request prompt = {.ids = r->prompt.id, .n = r->n_prompt, .colsum = request,
+		.n_colsum = r->n_window, .stage = "prefill", .progress = progress_of(r)};
 	double began = clock_ms();
 	int rc = session_run(r->session, &prompt, e);
 	r->timings->prefill = clock_ms() - began;
@@ -151,7 +154,8 @@ static int measure_rows(struct run *r, const struct lookahead *modules, const ch
 	double row_error = 0, began = clock_ms();
 	struct relay relay = {.to = progress_of(r), .stage = name};
 	const struct progress progress = {relay_report, &relay};
-	const struct lookahead_request request = {.modules = modules, .sum = block_floats(b), .row_error = &row_error, .progress = &progress};
+	const struct lookahead_request request = {.modules = modules, .sum = block_floats(b), .row_error = &row_error,
+		.progress = &progress};
 	int rc = session_lookahead(r->session, &request, e);
 	*ms = clock_ms() - began;
 	if (!rc) {
@@ -197,8 +201,8 @@ static int lookahead(struct run *r, struct err *e)
 /* Requests for even and odd response rows; together they are truth. */
 static void truth_requests(struct run *r, struct colsum_request out[2])
 {
-	out[0] = (struct colsum_request){.first = r->n_prompt, .count = (r->n_rows_due + 1) / 2, .step = 2, .n_key = r->n_prompt,
-		.sum = block_floats(r->even), .row_error = &r->truth_error};
+	out[0] = (struct colsum_request){.first = r->n_prompt, .count = (r->n_rows_due + 1) / 2, .step = 2,
+		.n_key = r->n_prompt, .sum = block_floats(r->even), .row_error = &r->truth_error};
 	out[1] = (struct colsum_request){.first = r->n_prompt + 1, .count = r->n_rows_due / 2, .step = 2, .n_key = r->n_prompt,
 		.sum = block_floats(r->odd), .row_error = &r->truth_error};
 }
@@ -224,8 +228,8 @@ static int token_done(void *user, int i, int32_t id)
 static int generate(struct run *r, struct writing *w, const struct colsum_request *truth, struct err *e)
 {
 	const struct progress progress = {relay_report, &w->relay};
-	const struct generate_options options = {.n_max = r->n_rows_due, .temperature = r->o->temperature, .seed = r->o->seed, .colsum = truth,
-		.n_colsum = 2, .on_token = token_done, .user = w, .progress = &progress};
+	const struct generate_options options = {.n_max = r->n_rows_due, .temperature = r->o->temperature,
+		.seed = r->o->seed, .colsum = truth, .n_colsum = 2, .on_token = token_done, .user = w, .progress = &progress};
 	int n;
 	bool stopped = false;
 	int rc = session_generate(r->session, &options, r->response, &n, &stopped, e);
@@ -242,8 +246,8 @@ static int feed_given(struct run *r, struct writing *w, const struct colsum_requ
 	w->relay.total = r->given.n;
 	while (r->n_response < r->given.n && !w->relay.asked && !w->rc) {
 		int left = r->given.n - r->n_response, n = left < RESPONSE_BATCH ? left : RESPONSE_BATCH;
-		const struct run_request batch = {.ids = r->given.id + r->n_response, .n = n, .colsum = truth, .n_colsum = 2, .stage = "decode",
-			.progress = &progress};
+		const struct run_request batch = {.ids = r->given.id + r->n_response, .n = n, .colsum = truth,
+			.n_colsum = 2, .stage = "decode", .progress = &progress};
 		w->relay.before = r->n_response;
 		int rc = session_run(r->session, &batch, e);
 		if (rc)
@@ -301,8 +305,8 @@ static int read_tokens(struct run *r, const char *text, size_t n_bytes, struct e
 	if (room < 0)
 		return err_set(e, ERR_LIMIT, "the prompt has %d tokens, the model's context %d", r->n_prompt, r->info->n_ctx);
 	if (r->given.n > room)
-		return err_set(e, ERR_LIMIT, "prompt and response have %d + %d tokens, the model's context %d", r->n_prompt, r->given.n,
-			r->info->n_ctx);
+		return err_set(e, ERR_LIMIT, "prompt and response have %d + %d tokens, the model's context %d", r->n_prompt,
+			r->given.n, r->info->n_ctx);
 	int most = r->o->n_response > 0 ? r->o->n_response : 0;
 	r->n_rows_due = r->o->response ? r->given.n : most < room ? most : room;
 	return 0;
@@ -322,9 +326,10 @@ static int check_memory(const struct run *r, struct err *e)
 	model_estimate(r->model, session_tokens(r->o, r->n_prompt, r->n_rows_due), plan_count_maps(r->o, r->n_prompt), &m);
 	if (!m.available || m.total <= m.available)
 		return 0;
-	return err_set(e, ERR_MEMORY, "%d tokens need %.0f MiB (weights %.0f, cache %.0f, scratch %.0f, maps %.0f), %.0f MiB are free",
-		r->n_prompt, (double)m.total / mib, (double)m.weights / mib, (double)m.kv / mib, (double)m.scratch / mib, (double)m.maps / mib,
-		(double)m.available / mib);
+	return err_set(e, ERR_MEMORY,
+		"%d tokens need %.0f MiB (weights %.0f, cache %.0f, scratch %.0f, maps %.0f), %.0f MiB are free", r->n_prompt,
+		(double)m.total / mib, (double)m.weights / mib, (double)m.kv / mib, (double)m.scratch / mib,
+		(double)m.maps / mib, (double)m.available / mib);
 }
 
 static int check_modules(const struct run *r, struct err *e)
@@ -332,13 +337,14 @@ static int check_modules(const struct run *r, struct err *e)
 	const struct lookahead *l = r->o->modules;
 	if (!l || (l->n_embd == r->info->n_embd && l->n_layer == r->info->n_layer))
 		return 0;
-	return err_set(e, ERR_USE, "%s: modules for width %d and %d layers, the model has width %d and %d layers", l->name, l->n_embd,
-		l->n_layer, r->info->n_embd, r->info->n_layer);
+	return err_set(e, ERR_USE, "%s: modules for width %d and %d layers, the model has width %d and %d layers",
+		l->name, l->n_embd, l->n_layer, r->info->n_embd, r->info->n_layer);
 }
 
 static int open_session(struct run *r, struct err *e)
 {
-	const struct session_options options = {.max_tokens = session_tokens(r->o, r->n_prompt, r->n_rows_due), .n_threads = r->o->n_threads};
+	const struct session_options options = {.max_tokens = session_tokens(r->o, r->n_prompt, r->n_rows_due),
+		.n_threads = r->o->n_threads};
 	int rc = check_memory(r, e);
 	if (!rc)
 		rc = session_open(&r->session, r->model, &options, e);

@@ -9,8 +9,8 @@
 
 enum { MAX_SLOT = 32, MAX_WINDOW = 24, MAX_META = 24, N_LOOKAHEAD = 32 };
 
-/* Column sums of the last `size` prompt rows. Windows nest, so each row is measured once, into the smallest window that holds it, and
- * windows are added up afterwards. */
+/* Column sums of the last `size` prompt rows. Windows nest, so each row is measured once, into the smallest window
+ * that holds it, and windows are added up afterwards. */
 struct window {
 	int size;
 	struct block *block; /* (n_layer, n_head, n_prompt) */
@@ -84,7 +84,8 @@ int plan_windows(struct run *r, struct err *e);
 int plan_count_maps(const struct measure_options *o, int n_prompt);
 /* Names of the windows as slots, once they are summed up. */
 int plan_name_windows(struct run *r, struct err *e);
-int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct block *block, int n_rows, double row_error, struct err *e);
+int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct block *block, int n_rows,
+	double row_error, struct err *e);
 
 /* ---- snapshot.c ---- */
 /* A capture of what is there. */

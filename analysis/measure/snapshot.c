@@ -139,7 +139,8 @@ static int assemble(const struct run *r, const struct pieces *pieces, const stru
 	int n = r->n_response > 0 && r->even ? 2 : 0, rc = 0;
 	struct capture parts = {.n_layer = r->info->n_layer, .n_head = r->info->n_head, .n_kv_head = r->info->n_kv_head,
 		.head_dim = r->info->head_dim, .n_prompt = r->n_prompt, .n_response = r->n_response, .token = pieces->id,
-		.offset = pieces->offset, .text = pieces->text, .part = pieces->part, .window = r->window, .map = map, .complete = r->complete};
+		.offset = pieces->offset, .text = pieces->text, .part = pieces->part, .window = r->window, .map = map,
+		.complete = r->complete};
 	if (n)
 		rc = make_truth(r, map, block, e);
 	for (int i = 0; i < n && !rc; i++)

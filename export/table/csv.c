@@ -39,7 +39,8 @@ static void means(struct sheet *s, const struct comparison *cmp, const char *lab
 			const struct compare_cell *cell = &cmp->cell[b * cmp->n_method + m];
 			field(s, label);
 			sheet_printf(s, ",%d,%s", cmp->budget[b], cmp->method[m]->name);
-			const struct interval *const column[] = {&cell->overlap, &cell->mass, &cell->mass_ratio, &cmp->kl[m], &cmp->spearman[m], &cmp->area[m]};
+			const struct interval *const column[] = {&cell->overlap, &cell->mass, &cell->mass_ratio, &cmp->kl[m],
+				&cmp->spearman[m], &cmp->area[m]};
 			for (size_t i = 0; i < sizeof column / sizeof *column; i++)
 				with_interval(s, column[i]);
 			sheet_write(s, "\n", 1);

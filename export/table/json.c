@@ -15,11 +15,16 @@ json_t *table_json_number(double x)
 	return isfinite(x) ? json_real(x) : json_null();
 }
 
-/* Bytes at the start of text that begin a character without being a whole one (Unicode 3.9, maximal subparts); at least 1. */
+/* Bytes at the start of text that begin a character without being a whole one (Unicode 3.9, maximal subparts); at
+ * least 1. */
 static size_t broken_length(const unsigned char *text, size_t n)
 {
 	unsigned lead = text[0], low = 0x80, high = 0xbf;
-	size_t want = lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 1, at = 1;
+	size_t want = 1, at = 1;
+	if (lead >= 0xc2 && lead <= 0xdf)
+		want = 2;
+	else if (lead >= 0xe0 && lead <= 0xf4)
+		want = lead < 0xf0 ? 3 : 4;
 	if (lead == 0xe0 || lead == 0xf0)
 		low = lead == 0xe0 ? 0xa0 : 0x90;
 	if (lead == 0xed || lead == 0xf4)
@@ -40,7 +45,8 @@ json_t *table_json_text(const char *bytes, size_t n_bytes)
 		return NULL;
 	for (size_t at = 0; at < n_bytes;) {
 		utf8proc_int32_t character;
-		utf8proc_ssize_t length = utf8proc_iterate((const utf8proc_uint8_t *)bytes + at, (utf8proc_ssize_t)(n_bytes - at), &character);
+		utf8proc_ssize_t length = utf8proc_iterate((const utf8proc_uint8_t *)bytes + at,
+			(utf8proc_ssize_t)(n_bytes - at), &character);
 		if (length > 0) {
 			memcpy(text + n, bytes + at, (size_t)length);
 			n += (size_t)length;
@@ -129,8 +135,8 @@ static json_t *method_json(const struct comparison *cmp, int m)
 	const struct named number[] = {{"kl", &cmp->kl[m]}, {"spearman", &cmp->spearman[m]}, {"area", &cmp->area[m]}};
 	set_numbers(out, number, 3, cmp->n_prompt > 1);
 	if (cmp->kl_head[m])
-		json_object_set_new(out, "per_head", json_pack("{s:o, s:o}", "kl", kl_by_unit(cmp, cmp->kl_head[m]), "kl_query_head",
-			grid_json(cmp->kl_head[m], cmp->n_layer, cmp->n_head)));
+		json_object_set_new(out, "per_head", json_pack("{s:o, s:o}", "kl", kl_by_unit(cmp, cmp->kl_head[m]),
+			"kl_query_head", grid_json(cmp->kl_head[m], cmp->n_layer, cmp->n_head)));
 	return out;
 }
 
@@ -169,19 +175,19 @@ static json_t *prompt_json(const struct comparison *cmp, const struct compare_pr
 		json_t *budget = budget_json(cmp, b, p), *row = json_object();
 		for (int m = 0; m < cmp->n_method; m++) {
 			int at = b * cmp->n_method + m;
-			json_object_set_new(row, cmp->method[m]->name,
-				json_pack("{s:o, s:o, s:o}", "overlap", table_json_number(p->overlap[at]), "mass", table_json_number(p->mass[at]),
-					"mass_ratio", table_json_number(p->mass_ratio[at])));
+			json_object_set_new(row, cmp->method[m]->name, json_pack("{s:o, s:o, s:o}", "overlap",
+				table_json_number(p->overlap[at]), "mass", table_json_number(p->mass[at]), "mass_ratio",
+				table_json_number(p->mass_ratio[at])));
 		}
 		json_object_set_new(budget, "methods", row);
 		json_array_append_new(budgets, budget);
 	}
 	for (int m = 0; m < cmp->n_method; m++)
-		json_object_set_new(methods, cmp->method[m]->name,
-			json_pack("{s:o, s:o, s:o}", "kl", table_json_number(p->kl[m]), "spearman", table_json_number(p->spearman[m]), "area",
-				table_json_number(p->area[m])));
-	return json_pack("{s:o, s:i, s:i, s:i, s:o, s:o}", "label", text_json(p->label), "n_prompt", p->n_prompt, "n_response", p->n_response,
-		"candidates", p->n_candidate, "budgets", budgets, "methods", methods);
+		json_object_set_new(methods, cmp->method[m]->name, json_pack("{s:o, s:o, s:o}", "kl",
+			table_json_number(p->kl[m]), "spearman", table_json_number(p->spearman[m]), "area",
+			table_json_number(p->area[m])));
+	return json_pack("{s:o, s:i, s:i, s:i, s:o, s:o}", "label", text_json(p->label), "n_prompt", p->n_prompt,
+		"n_response", p->n_response, "candidates", p->n_candidate, "budgets", budgets, "methods", methods);
 }
 
 static json_t *checks_json(const struct comparison *cmp)
@@ -189,8 +195,8 @@ static json_t *checks_json(const struct comparison *cmp)
 	json_t *out = json_array();
 	for (int i = 0; i < cmp->n_check; i++) {
 		const struct self_check *c = &cmp->check[i];
-		json_array_append_new(out, json_pack("{s:s, s:o, s:o}", "name", c->name, "ok", c->known ? json_boolean(c->ok) : json_null(), "detail",
-			text_json(c->detail)));
+		json_array_append_new(out, json_pack("{s:s, s:o, s:o}", "name", c->name, "ok",
+			c->known ? json_boolean(c->ok) : json_null(), "detail", text_json(c->detail)));
 	}
 	return out;
 }
@@ -200,10 +206,10 @@ json_t *table_compare_json(const struct comparison *cmp)
 	char text[400];
 	const struct protocol *p = &cmp->protocol;
 	protocol_describe(p, text, sizeof text);
-	json_t *warnings = json_array(), *out = json_pack("{s:i, s:i, s:s, s:o, s:s, s:i, s:i, s:i}", "sink", p->select.sink, "window",
-		p->select.window, "pool", pool_name(p->score.pool), "kernel",
-		p->score.pool == POOL_NONE ? json_null() : json_integer(p->score.kernel), "protocol", text, "n_layer", cmp->n_layer, "n_head",
-		cmp->n_head, "n_kv_head", cmp->n_kv_head);
+	json_t *warnings = json_array(), *out = json_pack("{s:i, s:i, s:s, s:o, s:s, s:i, s:i, s:i}", "sink",
+		p->select.sink, "window", p->select.window, "pool", pool_name(p->score.pool), "kernel",
+		p->score.pool == POOL_NONE ? json_null() : json_integer(p->score.kernel), "protocol", text, "n_layer",
+		cmp->n_layer, "n_head", cmp->n_head, "n_kv_head", cmp->n_kv_head);
 	if (!out)
 		return NULL;
 	for (int i = 0; i < cmp->n_warning; i++)

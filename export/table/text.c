@@ -1,5 +1,5 @@
-/* Comparisons for people, in the words of the screen: overlap as a count of truth's picks, mass as a share of the best possible,
- * chance and ceiling beside. The oracle agrees with itself and is left out. */
+/* Comparisons for people, in the words of the screen: overlap as a count of truth's picks, mass as a share of the
+ * best possible, chance and ceiling beside. The oracle agrees with itself and is left out. */
 #include "export/table.h"
 
 #include <math.h>
@@ -40,8 +40,8 @@ static void ranged(struct sheet *s, const struct interval *x, double scale, int 
 	else if (isnan(x->low))
 		snprintf(text, sizeof text, "%.*f%s", decimals, scale * x->mean, unit);
 	else
-		snprintf(text, sizeof text, "%.*f%s [%.*f, %.*f]", decimals, scale * x->mean, unit, decimals, scale * x->low, decimals,
-			scale * x->high);
+		snprintf(text, sizeof text, "%.*f%s [%.*f, %.*f]", decimals, scale * x->mean, unit, decimals,
+			scale * x->low, decimals, scale * x->high);
 	column(s, text);
 }
 
@@ -85,8 +85,8 @@ static void budget_table(struct sheet *s, const struct comparison *cmp, int b)
 		sheet_printf(s, "%-*s", LABEL_WIDTH, cmp->method[m]->label);
 		ranged(s, &cell->overlap, k, 0, unit);
 		ranged(s, &cell->mass_ratio, 100, 0, " %");
-		sheet_printf(s, "%s\n",
-			cmp->method[m]->kind == METHOD_RANDOM ? "   chance" : cmp->method[m]->kind == METHOD_CEILING ? "   odd against even answer rows" : "");
+		sheet_printf(s, "%s\n", cmp->method[m]->kind == METHOD_RANDOM ? "   chance"
+			: cmp->method[m]->kind == METHOD_CEILING ? "   odd against even answer rows" : "");
 	}
 	sheet_printf(s, "\n");
 }

@@ -81,11 +81,12 @@ TEST(compare, one_capture_is_its_evaluation)
 
 TEST(compare, methods_come_in_display_order)
 {
-	const struct capture *c[2] = {synthetic(50, 40, 1), synthetic(100, 40, 2)}; /* the first has no snapkv_w64, both serve the rest */
+	/* the first has no snapkv_w64, both serve the rest */
+	const struct capture *c[2] = {synthetic(50, 40, 1), synthetic(100, 40, 2)};
 	struct compare_options o = usual();
 	struct comparison *cmp = compare(c, 2, &o);
-	const char *const want[] = {"oracle", "snapkv", "lookahead", "untrained", "random", "recency", "keynorm", "h2o", "observed", "tova",
-		"ceiling"};
+	const char *const want[] = {"oracle", "snapkv", "lookahead", "untrained", "random", "recency", "keynorm", "h2o",
+		"observed", "tova", "ceiling"};
 	CHECK_INT(cmp->n_method, sizeof want / sizeof *want);
 	for (int m = 0; m < cmp->n_method; m++)
 		CHECK_STR(cmp->method[m]->name, want[m]);
@@ -193,7 +194,8 @@ TEST(compare, what_is_not_defined_is_said)
 	cmp = compare(&c, 1, &o);
 	CHECK(warned(cmp, "all 36 prompt tokens lie within the first 4 and the last 32"));
 	for (int m = 0; m < cmp->n_method; m++)
-		CHECK(!cmp->cell[m].defined && isnan(cmp->cell[m].overlap.mean) && isnan(cmp->kl[m].mean) && isnan(cmp->area[m].mean));
+		CHECK(!cmp->cell[m].defined && isnan(cmp->cell[m].overlap.mean) && isnan(cmp->kl[m].mean)
+			&& isnan(cmp->area[m].mean));
 	comparison_free(cmp);
 	o.budget = NULL;
 	cmp = compare(&c, 1, &o); /* no usual budget lies below 36 */

@@ -80,7 +80,8 @@ static void check_setting(const struct capture *c, const json_t *want)
 		check_number(json_object_get(value, "area"), a.area);
 		const json_t *kl = json_object_get(value, "kl_heads");
 		for (size_t i = 0; json_is_array(kl) && i < 18; i++)
-			check_number(json_array_get(json_array_get(kl, i / 6), i % 6), evaluation_kl(ev, m, (int)(i / 6), (int)(i % 6)));
+			check_number(json_array_get(json_array_get(kl, i / 6), i % 6),
+				evaluation_kl(ev, m, (int)(i / 6), (int)(i % 6)));
 		size_t b;
 		json_t *budget;
 		json_array_foreach(json_object_get(want, "budgets"), b, budget)
@@ -251,7 +252,8 @@ TEST(evaluation, ceiling_comes_from_odd_against_even)
 	for (int j = 0; j < 5; j++)
 		truth[j] = (3 * even[j] + 2 * odd[j]) / 5;
 	const struct capture_map map[] = {{"truth", MAP_ROWS, truth, 5, 5, NAN}, {"truth_even", MAP_ROWS, even, 3, 3, NAN}};
-	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = 5, .n_response = 5, .n_map = 2, .map = map};
+	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = 5, .n_response = 5,
+		.n_map = 2, .map = map};
 	const struct capture *c = NULL;
 	CHECK_INT(capture_build(&c, &parts, NULL), 0);
 	struct protocol p = protocol_default();
@@ -284,7 +286,8 @@ TEST(evaluation, short_prompts_are_not_defined)
 		CHECK_INT(e.code, ERR_USE);
 		for (int m = 0; m < evaluation_n_method(ev); m++) {
 			struct agreement a = evaluation_agreement(ev, m, everything, 0);
-			CHECK(isnan(a.overlap) && isnan(a.mass) && isnan(a.mass_ratio) && isnan(a.kl) && isnan(a.spearman) && isnan(a.area));
+			CHECK(isnan(a.overlap) && isnan(a.mass) && isnan(a.mass_ratio) && isnan(a.kl) && isnan(a.spearman)
+				&& isnan(a.area));
 			CHECK_INT(evaluation_rank(ev, m, 0, 0, 0), -1);
 			CHECK_INT(evaluation_votes(ev, m, everything, 0, n - 1), 6);
 		}
@@ -325,9 +328,11 @@ TEST(evaluation, without_a_response_orders_are_still_there)
 
 TEST(evaluation, heads_without_truth_are_left_out)
 {
-	float truth[2 * 4] = {0.5f, 0, 0, 0, 0.1f, 0.2f, 0.3f, 0.4f}, snapkv[2 * 4] = {0.1f, 0.2f, 0.3f, 0.4f, 0.1f, 0.2f, 0.3f, 0.4f};
+	float truth[2 * 4] = {0.5f, 0, 0, 0, 0.1f, 0.2f, 0.3f, 0.4f};
+	float snapkv[2 * 4] = {0.1f, 0.2f, 0.3f, 0.4f, 0.1f, 0.2f, 0.3f, 0.4f};
 	const struct capture_map map[] = {{"truth", MAP_ROWS, truth, 40, 40, NAN}, {"snapkv", MAP_ROWS, snapkv, 1, 1, NAN}};
-	const struct capture parts = {.n_layer = 2, .n_head = 1, .n_kv_head = 1, .n_prompt = 4, .n_response = 40, .n_map = 2, .map = map};
+	const struct capture parts = {.n_layer = 2, .n_head = 1, .n_kv_head = 1, .n_prompt = 4, .n_response = 40,
+		.n_map = 2, .map = map};
 	const struct capture *c = NULL;
 	CHECK_INT(capture_build(&c, &parts, NULL), 0);
 	struct protocol p = protocol_default();
@@ -413,7 +418,8 @@ TEST(evaluation, in_prompt_sinks)
 		truth[h * 200 + 90] = h < 2 ? 0.1f : 0.0f; /* half is not most */
 	}
 	const struct capture_map map[] = {{"truth", MAP_ROWS, truth, 40, 40, NAN}};
-	const struct capture parts = {.n_layer = 1, .n_head = 4, .n_kv_head = 2, .n_prompt = 200, .n_response = 40, .n_map = 1, .map = map};
+	const struct capture parts = {.n_layer = 1, .n_head = 4, .n_kv_head = 2, .n_prompt = 200, .n_response = 40,
+		.n_map = 1, .map = map};
 	const struct capture *c = NULL;
 	CHECK_INT(capture_build(&c, &parts, NULL), 0);
 	struct evaluation *ev = open_with(c, protocol_default());
@@ -432,7 +438,8 @@ TEST(evaluation, self_checks_fail_when_they_should)
 		wrong[j] = (float)(100 - j) / 4000; /* turned over, and more than there can be */
 	}
 	const struct capture_map map[] = {{"truth", MAP_ROWS, truth, 8, 8, 0.01}, {"mine", MAP_ROWS, wrong, 0, 0, NAN}};
-	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = 100, .n_response = 8, .n_map = 2, .map = map};
+	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = 100, .n_response = 8,
+		.n_map = 2, .map = map};
 	const struct capture *c = NULL;
 	CHECK_INT(capture_build(&c, &parts, NULL), 0);
 	struct evaluation *ev = open_with(c, protocol_default());
@@ -485,7 +492,8 @@ TEST(evaluation, threads_do_not_change_numbers)
 	o.n_threads = 3;
 	CHECK_INT(evaluation_open(&many, c, &o, NULL, NULL), 0);
 	for (int m = 0; m < evaluation_n_method(one); m++) {
-		struct agreement a = evaluation_agreement(one, m, everything, 50), b = evaluation_agreement(many, m, everything, 50);
+		struct agreement a = evaluation_agreement(one, m, everything, 50);
+		struct agreement b = evaluation_agreement(many, m, everything, 50);
 		CHECK(!memcmp(&a, &b, sizeof a));
 	}
 	evaluation_close(one);

@@ -128,7 +128,8 @@ struct draft {
 static const int32_t ids[] = {5, 6, 7}, answer[] = {8, 9}, offset[] = {0, 1, 2, 3, 4, 5};
 static float rows[2 * 4 * 3];
 
-static void add(struct draft *d, const char *name, enum st_dtype dtype, const void *data, int n_dim, int64_t a, int64_t b, int64_t c)
+static void add(struct draft *d, const char *name, enum st_dtype dtype, const void *data, int n_dim, int64_t a,
+	int64_t b, int64_t c)
 {
 	size_t n = (size_t)(a * (n_dim > 1 ? b : 1) * (n_dim > 2 ? c : 1));
 	d->tensor[d->n++] = (struct st_tensor){.name = name, .dtype = dtype, .n_dim = n_dim, .dim = {a, b, c}, .data = data,

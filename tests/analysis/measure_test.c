@@ -1,4 +1,5 @@
-/* Measuring: against the reference implementation's maps on the sample model, and on tiny models against passes made one by one. */
+/* Measuring: against the reference implementation's maps on the sample model, and on tiny models against passes
+ * made one by one. */
 #include "analysis/evaluation.h"
 #include "analysis/measure.h"
 #include "engine/file.h"
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char text[] = "The harbour office keeps a careful ledger of every boat that enters the bay, 12345 of them, and its cargo.\n";
+static const char text[] =
+	"The harbour office keeps a careful ledger of every boat that enters the bay, 12345 of them, and its cargo.\n";
 
 static struct model *tiny(enum tiny_kind kind)
 {
@@ -114,7 +116,8 @@ TEST(measure, agrees_with_the_reference_on_the_sample_model)
 	CHECK_INT(st_parse(&g.st, g.map.data, g.map.size, "chat.safetensors", &e), 0);
 	CHECK_INT(model_open(&m, path, NULL, &e), 0);
 	struct lookahead *modules = golden_modules(m, strtof(st_meta(&g.st, "module_soft_amplitude"), NULL));
-	const struct st_tensor *prompt = tensor(&g, "text"), *ids = tensor(&g, "tokens.prompt"), *answer = tensor(&g, "tokens.response");
+	const struct st_tensor *prompt = tensor(&g, "text"), *ids = tensor(&g, "tokens.prompt");
+	const struct st_tensor *answer = tensor(&g, "tokens.response");
 	const struct measure_options o = {.mode = PROMPT_AUTO, .n_response = 48, .modules = modules};
 	struct measure_timings timings;
 	const struct capture *c = NULL;
@@ -124,7 +127,8 @@ TEST(measure, agrees_with_the_reference_on_the_sample_model)
 		CHECK_INT(c->n_response, answer->dim[0]);
 		CHECK(!memcmp(c->token, ids->data, ids->n_bytes));
 		CHECK(!memcmp(c->token + c->n_prompt, answer->data, answer->n_bytes));
-		const char *const maps[] = {"rows.truth", "rows.truth_even", "rows.snapkv", "rows.tova", "rows.lookahead", "score.keynorm"};
+		const char *const maps[] = {"rows.truth", "rows.truth_even", "rows.snapkv", "rows.tova", "rows.lookahead",
+			"score.keynorm"};
 		for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
 			check_map(&g, c, maps[i]);
 		CHECK_STR(capture_meta(c, "prompt_mode"), "chat");
@@ -172,8 +176,10 @@ TEST(measure, maps_are_means_of_their_own_rows)
 		const struct {
 			const char *name;
 			int first, count;
-		} rows[] = {{"snapkv", n - 20, 20}, {"snapkv_w8", n - 8, 8}, {"snapkv_w64", n - w64, w64}, {"tova", n - 1, 1}, {"h2o", 0, n},
-			{"truth", n, c->n_response}};
+		} rows[] = {
+			{"snapkv", n - 20, 20}, {"snapkv_w8", n - 8, 8}, {"snapkv_w64", n - w64, w64}, {"tova", n - 1, 1},
+			{"h2o", 0, n}, {"truth", n, c->n_response},
+		};
 		struct session *s = NULL;
 		const struct session_options so = {.max_tokens = n + c->n_response};
 		CHECK_INT(session_open(&s, m, &so, NULL), 0);
@@ -187,7 +193,8 @@ TEST(measure, maps_are_means_of_their_own_rows)
 			check_rows(c, rows[i].name, request[i].sum, rows[i].count);
 			free(request[i].sum);
 		}
-		CHECK(capture_find(c, "value_l1_wo")->kind == MAP_SCORE && !capture_find(c, "keynorm") && !capture_find(c, "untrained"));
+		CHECK(capture_find(c, "value_l1_wo")->kind == MAP_SCORE);
+		CHECK(!capture_find(c, "keynorm") && !capture_find(c, "untrained"));
 		CHECK_INT(c->window, 20);
 		session_close(s);
 		capture_unref(c);
@@ -195,7 +202,8 @@ TEST(measure, maps_are_means_of_their_own_rows)
 	}
 }
 
-/* truth and truth_even are the even and the odd rows together: the odd mean that follows is a mean of attention rows again. */
+/* truth and truth_even are the even and the odd rows together: the odd mean that follows is a mean of attention
+ * rows again. */
 TEST(measure, truth_by_halves)
 {
 	struct model *m = tiny(TINY_QWEN3);
@@ -212,8 +220,8 @@ TEST(measure, truth_by_halves)
 		for (int row = 0; rows > 1 && row < c->n_layer * c->n_head; row++) {
 			double sum = 0;
 			for (int j = 0; j < c->n_prompt; j++) {
-				double odd = (rows * (double)truth->data[row * c->n_prompt + j] - n_even * (double)even->data[row * c->n_prompt + j])
-					/ (rows - n_even);
+				int at = row * c->n_prompt + j;
+				double odd = (rows * (double)truth->data[at] - n_even * (double)even->data[at]) / (rows - n_even);
 				CHECK(odd > -1e-6);
 				sum += odd;
 			}
@@ -259,9 +267,11 @@ TEST(measure, untrained_rows_are_a_control)
 	CHECK_INT(lookahead_untrained(&same, m, 32, 0, 0, o.seed, NULL), 0);
 	o.modules = same;
 	const struct capture *both = measured(m, &o);
-	const struct capture_map *a = capture_find(plain, "untrained"), *b = capture_find(both, "lookahead"), *u = capture_find(both, "untrained");
+	const struct capture_map *a = capture_find(plain, "untrained"), *b = capture_find(both, "lookahead"),
+		*u = capture_find(both, "untrained");
 	CHECK(b && u && b->data == u->data); /* measured once */
-	CHECK(b && !memcmp(a->data, b->data, (size_t)plain->n_layer * (size_t)plain->n_head * (size_t)plain->n_prompt * sizeof(float)));
+	CHECK(b && !memcmp(a->data, b->data,
+		(size_t)plain->n_layer * (size_t)plain->n_head * (size_t)plain->n_prompt * sizeof(float)));
 	CHECK_STR(capture_meta(both, "module_name"), "untrained");
 	/* the prompt and its answer do not know that there were lookahead rows */
 	const char *const maps[] = {"snapkv", "truth", "keynorm"};
@@ -319,7 +329,8 @@ static int note_stage(void *user, const char *stage, int64_t done, int64_t total
 	return w->stop_stage && !strcmp(stage, w->stop_stage) && done >= w->stop_at;
 }
 
-static int run_watched(const struct model *m, const struct measure_options *o, struct watched *w, const struct capture **c, struct err *e)
+static int run_watched(const struct model *m, const struct measure_options *o, struct watched *w,
+	const struct capture **c, struct err *e)
 {
 	const struct progress progress = {note_stage, w};
 	const struct measure_watch watch = {.progress = &progress, .publish = take_snapshot, .user = w, .publish_ms = 1};
@@ -375,7 +386,8 @@ TEST(measure, a_stop_keeps_what_there_is)
 		const struct session_options so = {.max_tokens = c->n_prompt + c->n_response};
 		size_t n = (size_t)c->n_layer * (size_t)c->n_head * (size_t)c->n_prompt;
 		float *sum = calloc(n, sizeof *sum);
-		const struct colsum_request rows = {.first = c->n_prompt, .count = c->n_response, .step = 1, .n_key = c->n_prompt, .sum = sum};
+		const struct colsum_request rows = {.first = c->n_prompt, .count = c->n_response, .step = 1,
+			.n_key = c->n_prompt, .sum = sum};
 		const struct run_request run = {.ids = c->token, .n = so.max_tokens, .colsum = &rows, .n_colsum = 1};
 		CHECK_INT(session_open(&s, m, &so, NULL), 0);
 		CHECK_INT(session_run(s, &run, NULL), 0);
@@ -489,7 +501,8 @@ TEST(measure, save_open_evaluate)
 	struct self_check check[SELF_CHECK_MAX];
 	int n = evaluation_self_checks(ev, 64, check, SELF_CHECK_MAX);
 	for (int i = 0; i < n; i++)
-		CHECK(!strcmp(check[i].name, "response length") || !strcmp(check[i].name, "sign of correlation") || (check[i].known && check[i].ok));
+		CHECK(!strcmp(check[i].name, "response length") || !strcmp(check[i].name, "sign of correlation")
+			|| (check[i].known && check[i].ok));
 	evaluation_close(ev);
 	capture_unref(c);
 	capture_unref(back);

@@ -74,10 +74,17 @@ TEST(protocol, presets_find_their_window)
 		const char *map;
 		int n_rows;
 		const char *preset, *want;
-	} each[] = {{"snapkv", 32, "snapkv-paper", "snapkv"}, {"snapkv", 0, "snapkv-paper", "snapkv"}, {"snapkv", 16, "snapkv-paper", NULL},
-		{"snapkv", 64, "snapkv-kvpress", "snapkv"}, {"snapkv_w64", 64, "snapkv-kvpress", "snapkv_w64"},
-		{"snapkv_w32", 32, "snapkv-paper", "snapkv_w32"}, {"snapkv", 0, "snapkv-kvpress", NULL}, {"tova", 1, "tova-kvpress", "tova"},
-		{"snapkv", 32, "streamingllm", NULL}};
+	} each[] = {
+		{"snapkv", 32, "snapkv-paper", "snapkv"},
+		{"snapkv", 0, "snapkv-paper", "snapkv"},
+		{"snapkv", 16, "snapkv-paper", NULL},
+		{"snapkv", 64, "snapkv-kvpress", "snapkv"},
+		{"snapkv_w64", 64, "snapkv-kvpress", "snapkv_w64"},
+		{"snapkv_w32", 32, "snapkv-paper", "snapkv_w32"},
+		{"snapkv", 0, "snapkv-kvpress", NULL},
+		{"tova", 1, "tova-kvpress", "tova"},
+		{"snapkv", 32, "streamingllm", NULL},
+	};
 	for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
 		const struct capture_map map = {each[i].map, MAP_ROWS, rows, each[i].n_rows, 0, NAN};
 		const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = 4, .n_map = 1, .map = &map};

@@ -62,7 +62,8 @@ TEST(ramp, lightness_is_monotonic)
 		CHECK(before > 90);
 	}
 	for (int i = 0; i < 128; i++) {
-		uint32_t left = ramp_rgb(RAMP_DIVERGING, ((float)i + 0.5f) / 256), right = ramp_rgb(RAMP_DIVERGING, (255.5f - (float)i) / 256);
+		uint32_t left = ramp_rgb(RAMP_DIVERGING, ((float)i + 0.5f) / 256);
+		uint32_t right = ramp_rgb(RAMP_DIVERGING, (255.5f - (float)i) / 256);
 		CHECK_NEAR(lightness(left), lightness(right), 4); /* equal in OKLab, nearly so in CIELAB */
 		CHECK((left & 255) >= (left >> 16) && (right >> 16) >= (right & 255)); /* blue below, orange above */
 		if (i)

@@ -41,7 +41,8 @@ static void check_sorted(const float *score, int n)
 
 TEST(ranking, sorts_every_kind_of_number)
 {
-	float odd[] = {0.0f, -0.0f, 1, -1, INFINITY, -INFINITY, NAN, -NAN, 1e-45f, -1e-45f, 3.4e38f, -3.4e38f, 1, 0.0f, NAN, 1.0000001f};
+	float odd[] = {0.0f, -0.0f, 1, -1, INFINITY, -INFINITY, NAN, -NAN, 1e-45f, -1e-45f, 3.4e38f, -3.4e38f, 1, 0.0f,
+		NAN, 1.0000001f};
 	check_sorted(odd, sizeof odd / sizeof *odd);
 	check_sorted(odd, 1);
 	check_sorted(odd, 0);

@@ -1,5 +1,6 @@
-/* The hand-made fixture of the project's notes on methods (its section F): ten prompt tokens, two response rows, two query heads on one
- * KV head, no RoPE. Values there were computed in float64 by other code and printed with six decimals. */
+/* The hand-made fixture of the project's notes on methods (its section F): ten prompt tokens, two response rows,
+ * two query heads on one KV head, no RoPE. Values there were computed in float64 by other code and printed with
+ * six decimals. */
 #include "analysis/evaluation.h"
 #include "analysis/ranking.h"
 #include "analysis/scoring.h"
@@ -61,12 +62,17 @@ static const struct capture *fixture(void)
 		uniform[j] = uniform[N + j] = 0.1f;
 	}
 	const struct capture_map map[] = {
-		{"truth", MAP_ROWS, truth, 2, 2, NAN}, {"truth_even", MAP_ROWS, even, 1, 1, NAN}, {"snapkv", MAP_ROWS, snapkv, 3, 3, NAN},
-		{"h2o", MAP_ROWS, h2o, N, N, NAN}, {"tova", MAP_ROWS, tova, 1, 1, NAN}, {"swapped", MAP_ROWS, swapped, 0, 0, NAN},
-		{"uniform", MAP_ROWS, uniform, 0, 0, NAN}, {"keynorm", MAP_SCORE, norm, 0, 0, NAN},
+		{"truth", MAP_ROWS, truth, 2, 2, NAN},
+		{"truth_even", MAP_ROWS, even, 1, 1, NAN},
+		{"snapkv", MAP_ROWS, snapkv, 3, 3, NAN},
+		{"h2o", MAP_ROWS, h2o, N, N, NAN},
+		{"tova", MAP_ROWS, tova, 1, 1, NAN},
+		{"swapped", MAP_ROWS, swapped, 0, 0, NAN},
+		{"uniform", MAP_ROWS, uniform, 0, 0, NAN},
+		{"keynorm", MAP_SCORE, norm, 0, 0, NAN},
 	};
-	const struct capture parts = {.n_layer = 1, .n_head = H, .n_kv_head = 1, .head_dim = 4, .n_prompt = N, .n_response = M, .window = 3,
-		.n_map = sizeof map / sizeof *map, .map = map, .complete = true};
+	const struct capture parts = {.n_layer = 1, .n_head = H, .n_kv_head = 1, .head_dim = 4, .n_prompt = N,
+		.n_response = M, .window = 3, .n_map = sizeof map / sizeof *map, .map = map, .complete = true};
 	const struct capture *c = NULL;
 	struct err e = {0};
 	if (capture_build(&c, &parts, &e))
@@ -78,7 +84,8 @@ static const struct capture *fixture(void)
 static void check_scores(const char *map, struct scoring how, int window, int unit, double scale, const double *want, int n)
 {
 	const struct capture *c = fixture();
-	struct score_job job = {.capture = c, .map = capture_find(c, map), .how = how, .window = window, .shared = !strcmp(map, "tova")};
+	struct score_job job = {.capture = c, .map = capture_find(c, map), .how = how, .window = window,
+		.shared = !strcmp(map, "tova")};
 	double scratch[3 * N];
 	float out[N];
 	CHECK_INT(scoring_prepare(&job, NULL), 0);
@@ -164,10 +171,14 @@ TEST(vectors, kv_head_variants)
 
 TEST(vectors, tova_h2o_observed)
 {
-	const double tova[] = {0.272347, 0.160460, 0.021551, 0.005510, 0.015465, 0.121787, 0.286610, 0.098383, 0.012075, 0.005813};
-	const double h2o0[] = {2.039730, 1.247759, 1.255640, 1.653420, 1.740696, 1.329717, 0.613097, 0.097260, 0.015687, 0.006995};
-	const double h2o1[] = {2.418963, 1.387512, 1.088615, 1.243334, 1.396638, 1.279876, 0.918039, 0.237600, 0.024793, 0.004630};
-	const double observed[] = {0.222935, 0.146404, 0.146516, 0.206911, 0.261444, 0.260959, 0.191392, 0.055810, 0.010120, 0.005813};
+	const double tova[] = {0.272347, 0.160460, 0.021551, 0.005510, 0.015465, 0.121787, 0.286610, 0.098383, 0.012075,
+		0.005813};
+	const double h2o0[] = {2.039730, 1.247759, 1.255640, 1.653420, 1.740696, 1.329717, 0.613097, 0.097260, 0.015687,
+		0.006995};
+	const double h2o1[] = {2.418963, 1.387512, 1.088615, 1.243334, 1.396638, 1.279876, 0.918039, 0.237600, 0.024793,
+		0.004630};
+	const double observed[] = {0.222935, 0.146404, 0.146516, 0.206911, 0.261444, 0.260959, 0.191392, 0.055810,
+		0.010120, 0.005813};
 	check_scores("tova", group_mean, 0, 0, 1, tova, N);
 	check_scores("tova", heads_alone, 0, 1, 1, tova, N); /* one set for all heads, whoever chooses */
 	check_best(tova, N, 6, (const int[]){0, 1, 2, 5, 6, 7});
@@ -182,7 +193,8 @@ TEST(vectors, tova_h2o_observed)
 
 TEST(vectors, key_norms)
 {
-	const double norm[] = {-1.459883, -1.450588, -1.321397, -1.481433, -1.422959, -1.332724, -1.496215, -1.393896, -1.352218, -1.502969};
+	const double norm[] = {-1.459883, -1.450588, -1.321397, -1.481433, -1.422959, -1.332724, -1.496215, -1.393896,
+		-1.352218, -1.502969};
 	struct scoring s = group_mean;
 	s.pool = POOL_AVG; /* a score map is never pooled */
 	check_scores("keynorm", s, 0, 0, 1, norm, N);
@@ -192,9 +204,12 @@ TEST(vectors, key_norms)
 
 TEST(vectors, truth_and_kl)
 {
-	const double raw0[] = {0.185361, 0.229835, 0.043257, 0.006363, 0.006965, 0.051288, 0.245340, 0.165862, 0.022851, 0.004997};
-	const double raw1[] = {0.080263, 0.261959, 0.124815, 0.017184, 0.005584, 0.017972, 0.134081, 0.257689, 0.074499, 0.010240};
-	const double shares[] = {0.136469, 0.252668, 0.086350, 0.012098, 0.006447, 0.035583, 0.194935, 0.217607, 0.050015, 0.007828};
+	const double raw0[] = {0.185361, 0.229835, 0.043257, 0.006363, 0.006965, 0.051288, 0.245340, 0.165862, 0.022851,
+		0.004997};
+	const double raw1[] = {0.080263, 0.261959, 0.124815, 0.017184, 0.005584, 0.017972, 0.134081, 0.257689, 0.074499,
+		0.010240};
+	const double shares[] = {0.136469, 0.252668, 0.086350, 0.012098, 0.006447, 0.035583, 0.194935, 0.217607,
+		0.050015, 0.007828};
 	const struct capture *c = fixture();
 	struct evaluation *ev = NULL;
 	struct evaluation_options o = {.protocol = protocol_default(), .n_threads = 1};
@@ -221,16 +236,19 @@ TEST(vectors, pyramid_capacities)
 {
 	const struct {
 		int budget, window, n, layers, first, step, last;
-	} integer[] = {{128, 8, 1000, 32, 234, 7, 17}, {64, 8, 1000, 16, 110, 7, 5}, {512, 32, 700, 32, 480, 0, 480}, {512, 32, 970, 32, 936, 29, 37}};
+	} integer[] = {{128, 8, 1000, 32, 234, 7, 17}, {64, 8, 1000, 16, 110, 7, 5}, {512, 32, 700, 32, 480, 0, 480},
+		{512, 32, 970, 32, 936, 29, 37}};
 	int total = 0;
 	for (size_t i = 0; i < sizeof integer / sizeof *integer; i++) {
-		struct selection s = {.window = integer[i].window, .window_in_budget = true, .layer = LAYER_PYRAMID_INT, .pyramid_beta = 20};
+		struct selection s = {.window = integer[i].window, .window_in_budget = true, .layer = LAYER_PYRAMID_INT,
+			.pyramid_beta = 20};
 		for (int l = 0; l < integer[i].layers; l++) {
 			int k = selection_layer_k(&s, integer[i].n, integer[i].layers, l, integer[i].budget);
 			CHECK_INT(k, integer[i].first - l * integer[i].step);
 			total += i == 0 ? k : 0;
 		}
-		CHECK_INT(selection_layer_k(&s, integer[i].n, integer[i].layers, integer[i].layers - 1, integer[i].budget), integer[i].last);
+		CHECK_INT(selection_layer_k(&s, integer[i].n, integer[i].layers, integer[i].layers - 1, integer[i].budget),
+			integer[i].last);
 	}
 	CHECK_INT(total, 4016);
 	/* kvpress: capacities with the window inside, budgets n (1 - r) */
@@ -249,7 +267,8 @@ TEST(vectors, pyramid_capacities)
 
 TEST(vectors, ada_capacities)
 {
-	static const float a[] = {.50f, .20f, .10f, .05f, .05f, .04f, .03f, .03f}, b[] = {.13f, .13f, .13f, .13f, .12f, .12f, .12f, .12f};
+	static const float a[] = {.50f, .20f, .10f, .05f, .05f, .04f, .03f, .03f};
+	static const float b[] = {.13f, .13f, .13f, .13f, .12f, .12f, .12f, .12f};
 	static const float c[] = {.90f, .04f, .02f, .01f, .01f, .01f, .005f, .005f};
 	const float *const unit[] = {a, b, c};
 	double weight[3];

@@ -57,7 +57,8 @@ TEST(table, json_keeps_the_contract)
 	CHECK_INT(json_array_size(at(j, "budgets")), 2);
 	CHECK_INT(json_integer_value(at(j, "budgets/1/budget")), 100);
 	CHECK_INT(json_integer_value(at(j, "budgets/1/chosen")), 64);
-	const char *const methods[] = {"snapkv", "lookahead", "oracle", "random", "recency", "ceiling", "untrained", "keynorm", "tova", "h2o"};
+	const char *const methods[] = {"snapkv", "lookahead", "oracle", "random", "recency", "ceiling", "untrained",
+		"keynorm", "tova", "h2o"};
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
 		char path[100];
 		const char *const numbers[] = {"overlap", "mass", "mass_ratio"};
@@ -72,7 +73,8 @@ TEST(table, json_keeps_the_contract)
 	CHECK_NEAR(json_real_value(at(j, "methods/oracle/kl")), 0, 0);
 	double sum = 0;
 	for (size_t h = 0; h < 18; h++)
-		sum += json_real_value(json_array_get(json_array_get(at(j, "methods/snapkv/per_head/kl_query_head"), h / 6), h % 6));
+		sum += json_real_value(json_array_get(json_array_get(at(j, "methods/snapkv/per_head/kl_query_head"), h / 6),
+			h % 6));
 	CHECK_NEAR(sum / 18, json_real_value(at(j, "methods/snapkv/kl")), 1e-6);
 	CHECK(json_array_size(at(j, "methods/snapkv/per_head/kl")) == 3);
 	CHECK(json_is_array(at(j, "warnings")) && json_array_size(at(j, "checks")) == 6);
@@ -121,9 +123,15 @@ TEST(table, text_becomes_valid_utf8)
 	const struct {
 		const char *bytes, *want;
 	} text[] = {
-		{"caf\xc3\xa9", "caf\xc3\xa9"}, {"\xf0\x9f", "\xef\xbf\xbd"}, {"\x9a\xa2x", "\xef\xbf\xbd\xef\xbf\xbdx"},
-		{"\xf0\x9f\x9a", "\xef\xbf\xbd"}, {"a\xe6\xb5" "b", "a\xef\xbf\xbd" "b"}, {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-		{"\xc0\xaf\xff", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, {"", ""}, {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"caf\xc3\xa9", "caf\xc3\xa9"},
+		{"\xf0\x9f", "\xef\xbf\xbd"},
+		{"\x9a\xa2x", "\xef\xbf\xbd\xef\xbf\xbdx"},
+		{"\xf0\x9f\x9a", "\xef\xbf\xbd"},
+		{"a\xe6\xb5z", "a\xef\xbf\xbdz"},
+		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xc0\xaf\xff", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"", ""},
 	};
 	for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
 		json_t *j = table_json_text(text[i].bytes, strlen(text[i].bytes));
