@@ -48,9 +48,9 @@ static const struct gguf_value *find_array(const struct gguf_file *g, const char
 static int check_utf8(const struct gguf_string *s, const char *what, uint64_t i, struct err *e)
 {
 	size_t bad = utf8_first_invalid(s->text, s->n);
-	return bad == s->n
-		? 0
-		: err_set(e, ERR_FORMAT, "%s %llu is not valid UTF-8 at its byte %zu", what, (unsigned long long)i, bad);
+	if (bad == s->n)
+		return 0;
+	return err_set(e, ERR_FORMAT, "%s %llu is not valid UTF-8 at its byte %zu", what, (unsigned long long)i, bad);
 }
 
 /* What is not an ordinary token is spelled as it is, and found in texts before they fall into words. */
@@ -110,6 +110,16 @@ static int read_merges(struct tokenizer *t, const struct gguf_file *g, struct er
 	return rc;
 }
 
+static int set_family(struct tokenizer *t, const struct family *f, struct err *e)
+{
+	t->nfc = f->nfc;
+	t->bpe.whole_words = f->whole_words;
+	int rc = pretoken_add_split(&t->pre, f->first, strlen(f->first), SPLIT_ISOLATED, false, e);
+	if (!rc && f->second)
+		rc = pretoken_add_split(&t->pre, f->second, strlen(f->second), SPLIT_ISOLATED, false, e);
+	return rc;
+}
+
 static int read_family(struct tokenizer *t, const struct gguf_file *g, bool *add_bos, struct err *e)
 {
 	char *pre = gguf_get_string(g, "tokenizer.ggml.pre");
@@ -120,18 +130,14 @@ static int read_family(struct tokenizer *t, const struct gguf_file *g, bool *add
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
 		if (!strcmp(families[i].pre, pre))
 			f = families + i;
-	int rc = f ? 0
-			   : err_set(e, ERR_UNSUPPORTED,
-					 "tokenizer.ggml.pre: no pre-tokeniser \"%.60s\" (gpt-2, smollm, llama-bpe, qwen2)", pre);
+	if (!f)
+		err_set(e, ERR_UNSUPPORTED, "tokenizer.ggml.pre: no pre-tokeniser \"%.60s\" (%s)", pre,
+			"gpt-2, smollm, llama-bpe, qwen2");
 	free(pre);
-	if (rc)
-		return rc;
-	t->nfc = f->nfc;
-	t->bpe.whole_words = f->whole_words;
+	if (!f)
+		return ERR_UNSUPPORTED;
 	*add_bos = f->add_bos;
-	rc = pretoken_add_split(&t->pre, f->first, strlen(f->first), SPLIT_ISOLATED, false, e);
-	return rc || !f->second ? rc
-							: pretoken_add_split(&t->pre, f->second, strlen(f->second), SPLIT_ISOLATED, false, e);
+	return set_family(t, f, e);
 }
 
 /* -1 when the key is absent or names no token. */
@@ -190,6 +196,16 @@ static int read_template(struct tokenizer *t, const struct gguf_file *g, struct 
 	return rc;
 }
 
+static const char *kind_name(const char *model)
+{
+	static const char *const kinds[][2] = {
+		{"llama", " (SentencePiece)"}, {"t5", " (SentencePiece unigram)"}, {"bert", " (WordPiece)"}};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (!strcmp(kinds[i][0], model))
+			return kinds[i][1];
+	return "";
+}
+
 static int check_kind(const struct gguf_file *g, struct err *e)
 {
 	char *model = gguf_get_string(g, "tokenizer.ggml.model");
@@ -198,11 +214,7 @@ static int check_kind(const struct gguf_file *g, struct err *e)
 		rc = err_set(e, ERR_FORMAT, "tokenizer.ggml.model is missing");
 	else if (strcmp(model, "gpt2"))
 		rc = err_set(e, ERR_UNSUPPORTED, "tokenizer.ggml.model is \"%.60s\"%s, not byte-level BPE (\"gpt2\")",
-			model,
-			!strcmp(model, "llama")      ? " (SentencePiece)"
-				: !strcmp(model, "bert") ? " (WordPiece)"
-				: !strcmp(model, "t5")   ? " (SentencePiece unigram)"
-										 : "");
+			model, kind_name(model));
 	free(model);
 	return rc;
 }

@@ -64,6 +64,8 @@ static int tokenize(const struct model *m, const struct prompt *p, const struct 
 	struct token_list tokens = {0};
 	if (model_prompt(m, p->text, p->n_bytes, &mode, &tokens, e))
 		return err_prefix(e, "%s", p->name);
+	if (tokens.n_lost)
+		remark(o, "%zu bytes of the text have no token in this vocabulary and are left out, as the reference leaves them out", tokens.n_lost);
 	int rc = 0;
 	if (o->json)
 		rc = print_json(m, &tokens, mode, e);

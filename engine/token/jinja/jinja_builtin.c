@@ -105,7 +105,8 @@ static bool is_number(struct jinja_value v)
 
 static bool is_sized(struct jinja_value v)
 {
-	return v.kind == VALUE_STRING || v.kind == VALUE_LIST || v.kind == VALUE_DICT || v.kind == VALUE_UNDEFINED;
+	return v.kind == VALUE_STRING || v.kind == VALUE_LIST || (v.kind == VALUE_DICT && !v.dict->is_namespace) ||
+		v.kind == VALUE_UNDEFINED;
 }
 
 static bool test_by_name(const struct jinja_value v, struct jinja_string name, bool *known)
@@ -119,8 +120,8 @@ static bool test_by_name(const struct jinja_value v, struct jinja_string name, b
 		{"none", v.kind == VALUE_NONE},
 		{"string", v.kind == VALUE_STRING},
 		{"mapping", v.kind == VALUE_DICT && !v.dict->is_namespace},
-		{"iterable", is_sized(v) && !(v.kind == VALUE_DICT && v.dict->is_namespace)},
-		{"sequence", is_sized(v) && !(v.kind == VALUE_DICT && v.dict->is_namespace)},
+		{"iterable", is_sized(v) || v.kind == VALUE_LOOP},
+		{"sequence", is_sized(v)},
 		{"number", is_number(v)},
 		{"integer", v.kind == VALUE_INTEGER},
 		{"float", false},
@@ -152,7 +153,7 @@ static const char *comparison_of(struct jinja_string test)
 bool builtin_test(struct jinja_call *c, struct jinja_string name)
 {
 	bool known, holds = test_by_name(c->self, name, &known);
-	if (known)
+	if (known && c->n_argument == 0)
 		return holds;
 	const struct jinja_value *other = call_argument(c, 0, "");
 	const char *op = comparison_of(name);

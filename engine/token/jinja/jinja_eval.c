@@ -154,7 +154,8 @@ static struct jinja_value evaluate_dict(struct jinja *j, const struct jinja_node
 	struct jinja_value dict = value_new_dict(j);
 	for (const struct jinja_node *entry = n->list; entry && !j->rc; entry = entry->next) {
 		struct jinja_value key = evaluate(j, entry->a), v = evaluate(j, entry->b);
-		dict_set(j, dict.dict, key, v);
+		if (!j->rc && value_is_key(j, n, key))
+			dict_set(j, dict.dict, key, v);
 	}
 	return dict;
 }
@@ -377,6 +378,7 @@ static void run_for(struct jinja *j, const struct jinja_node *n)
 	const struct jinja_list *items = loop_items(j, n);
 	size_t scope = j->scope, n_binding = j->n_binding;
 	struct jinja_loop *loop = jinja_take(j, sizeof *loop);
+	bool completed = false; /* else follows a loop of which no turn ran to its end, as jinja2 has it */
 	for (size_t i = 0; i < items->n && enter(j, n) && j->flow != FLOW_BREAK; i++) {
 		*loop = (struct jinja_loop){items, i};
 		j->scope = n_binding;
@@ -385,11 +387,12 @@ static void run_for(struct jinja *j, const struct jinja_node *n)
 		assign_target(j, n->a, items->item[i]);
 		j->flow = FLOW_ON;
 		run_list(j, n->list);
+		completed |= j->flow == FLOW_ON;
 	}
 	j->flow = FLOW_ON;
 	j->scope = scope;
 	j->n_binding = n_binding;
-	if (items->n == 0 && n->other)
+	if (!completed && n->other)
 		run_list(j, n->other->list);
 }
 

@@ -254,6 +254,8 @@ static struct jinja_node *parse_test(struct parser *p, struct jinja_node *operan
 		n->list = parser_node(p, NODE_ARGUMENT);
 		n->list->a = parse_postfix(p, parse_primary(p));
 	}
+	if (parser_at_name(p, "is"))
+		parser_fail(p, "a test of a test", (struct jinja_string){0});
 	if (!negated)
 		return n;
 	struct jinja_node *not = parser_node(p, NODE_NOT);

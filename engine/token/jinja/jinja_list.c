@@ -108,7 +108,7 @@ static struct jinja_value do_values(struct jinja_call *c)
 static struct jinja_value do_get(struct jinja_call *c)
 {
 	const struct jinja_value *key = call_argument(c, 0, ""), *otherwise = call_argument(c, 1, "");
-	if (!key)
+	if (!key || !value_is_key(c->j, c->at, *key))
 		return call_failed(c, " without a key");
 	const struct jinja_value *found = dict_get(c->self.dict, *key);
 	return found ? *found : otherwise ? *otherwise : value_none();

@@ -22,16 +22,27 @@ static struct jinja_node *parse_body(struct parser *p, const char *const *ends)
 	return parse_until(p, ends)->list;
 }
 
+/* The same for a body whose rendering is kept and not put out: what a break out of it would leave behind is
+ * nobody's guess. */
+static struct jinja_node *parse_kept_body(struct parser *p, const char *const *ends)
+{
+	int loops = p->loops;
+	p->loops = 0;
+	struct jinja_node *list = parse_body(p, ends);
+	p->loops = loops;
+	return list;
+}
+
 static struct jinja_node *parse_if(struct parser *p)
 {
 	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const end[] = {"endif", NULL};
 	struct jinja_node *first = parser_node(p, NODE_IF), *n = first;
-	n->a = parse_expression(p);
+	n->a = parse_or(p);
 	n->list = parse_body(p, ends);
 	while (parser_take_name(p, "elif")) {
 		n->b = parser_node(p, NODE_BLOCK);
 		n = n->b->list = parser_node(p, NODE_IF);
-		n->a = parse_expression(p);
+		n->a = parse_or(p);
 		n->list = parse_body(p, ends);
 	}
 	if (parser_take_name(p, "else")) {
@@ -106,7 +117,7 @@ static struct jinja_node *parse_set(struct parser *p)
 	n->kind = NODE_SET_BLOCK;
 	while (parser_take_operator(p, "|"))
 		n->b = parse_filter(p, n->b);
-	n->list = parse_body(p, end);
+	n->list = parse_kept_body(p, end);
 	parser_take_name(p, "endset");
 	return n;
 }
@@ -118,7 +129,7 @@ static struct jinja_node *parse_filter_block(struct parser *p)
 	do
 		n->b = parse_filter(p, n->b);
 	while (parser_take_operator(p, "|"));
-	n->list = parse_body(p, end);
+	n->list = parse_kept_body(p, end);
 	parser_take_name(p, "endfilter");
 	return n;
 }
@@ -141,10 +152,7 @@ static struct jinja_node *parse_macro(struct parser *p)
 			break;
 	}
 	parser_expect_operator(p, ")");
-	int loops = p->loops;
-	p->loops = 0;
-	n->list = parse_body(p, end);
-	p->loops = loops;
+	n->list = parse_kept_body(p, end);
 	parser_take_name(p, "endmacro");
 	return n;
 }
@@ -154,7 +162,7 @@ static struct jinja_node *parse_generation(struct parser *p)
 {
 	static const char *const end[] = {"endgeneration", NULL};
 	struct jinja_node *n = parser_node(p, NODE_SCOPE);
-	n->list = parse_body(p, end);
+	n->list = parse_kept_body(p, end);
 	parser_take_name(p, "endgeneration");
 	return n;
 }

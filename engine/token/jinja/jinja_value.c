@@ -270,6 +270,14 @@ bool value_equal(struct jinja_value a, struct jinja_value b)
 	}
 }
 
+bool value_is_key(struct jinja *j, const struct jinja_node *at, struct jinja_value v)
+{
+	bool hashable = v.kind != VALUE_LIST && (v.kind != VALUE_DICT || v.dict->is_namespace);
+	if (!hashable)
+		jinja_fail(j, at, "%s as a key", value_kind_name(v));
+	return hashable;
+}
+
 static bool is_in(struct jinja *j, const struct jinja_node *at, struct jinja_value v, struct jinja_value whole)
 {
 	size_t found;
@@ -285,7 +293,7 @@ static bool is_in(struct jinja *j, const struct jinja_node *at, struct jinja_val
 		return false;
 	case VALUE_DICT:
 		if (!whole.dict->is_namespace)
-			return dict_get(whole.dict, v) != NULL;
+			return value_is_key(j, at, v) && dict_get(whole.dict, v) != NULL;
 		break;
 	case VALUE_UNDEFINED:
 		return false;

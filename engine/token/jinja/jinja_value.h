@@ -149,6 +149,8 @@ struct jinja_value value_new_dict(struct jinja *j);
 void dict_set(struct jinja *j, struct jinja_dict *d, struct jinja_value key, struct jinja_value v);
 const struct jinja_value *dict_get(const struct jinja_dict *d, struct jinja_value key);
 
+/* Can be a key, as hashable things can in Python; a failure otherwise. */
+bool value_is_key(struct jinja *j, const struct jinja_node *at, struct jinja_value v);
 bool value_truth(struct jinja_value v);
 bool value_equal(struct jinja_value a, struct jinja_value b);
 /* op: == != < <= > >= in, "not" (for not in) */
