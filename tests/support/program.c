@@ -50,7 +50,10 @@ static _Noreturn void become(const struct program_setting *s, int in, int out, i
 		close(1);
 	if (s->cache)
 		setenv("XDG_CACHE_HOME", s->cache, 1);
-	signal(SIGPIPE, SIG_DFL);
+	/* whoever runs the tests in the background ignores SIGINT; the program under test must hear it */
+	static const int heard[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP};
+	for (size_t i = 0; i < sizeof heard / sizeof *heard; i++)
+		signal(heard[i], SIG_DFL);
 	execv(words[0], words);
 	perror(words[0]);
 	_exit(127);
