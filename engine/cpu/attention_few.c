@@ -146,7 +146,11 @@ void cpu_attention_few(struct cpu *c, const struct few_rows *f)
 	struct few_job job = {.c = c, .f = f, .n_stacked = f->n * (info->n_head / info->n_kv_head)};
 	job.n_tile = (c->step.position + f->row[f->n - 1] + KEY_TILE) / KEY_TILE;
 	threads_run(c->threads, job.n_tile * info->n_kv_head, part_piece, &job);
-	threads_run(c->threads, info->n_kv_head, join_piece, &job);
+	if (f->n == 1) /* less work than waking a thread */
+		for (int kv_head = 0; kv_head < info->n_kv_head; kv_head++)
+			join_piece(&job, kv_head, 0);
+	else
+		threads_run(c->threads, info->n_kv_head, join_piece, &job);
 	if (!f->capture)
 		return;
 	threads_run(c->threads, job.n_tile * info->n_kv_head, capture_piece, &job);

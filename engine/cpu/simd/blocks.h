@@ -28,6 +28,16 @@ static inline void nibbles(const uint8_t *qs, vi q[UNIT_VECTORS])
 	}
 }
 
+#if defined SIMD_avx512
+/* The sixteen values that a nibble can mean fit one register: looking them up needs no masks and no conversion. */
+static const vf nibble_level = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+static inline vf look_up(vi low_nibble, vf meaning) /* reads the low four bits of each lane */
+{
+	return (vf)_mm512_permutexvar_ps((__m512i)low_nibble, (__m512)meaning);
+}
+#endif
+
 /* Bit e of `bits`, for e = first .. first + VW - 1, as a vector of 0 and 1. */
 static inline vi bits_of(uint32_t bits, int first)
 {
@@ -51,23 +61,29 @@ static inline void unit_q4_0(const uint8_t *p, int k, vf out[UNIT_VECTORS])
 {
 	(void)k;
 	vf d = vf_set(f16_at(p));
+#if defined SIMD_avx512
+	vi byte = vi_from_u8(p + 2);
+	vf meaning = (nibble_level - 8) * d;
+	out[0] = look_up(byte, meaning);
+	out[1] = look_up(byte >> 4, meaning);
+#else
 	vi q[UNIT_VECTORS];
 	nibbles(p + 2, q);
 	for (int i = 0; i < UNIT_VECTORS; i++)
 		out[i] = vf_from_int(q[i] - 8) * d;
+#endif
 }
 
 static inline void unit_q4_1(const uint8_t *p, int k, vf out[UNIT_VECTORS])
 {
 	(void)k;
-	vf d = vf_set(f16_at(p)), m = vf_set(f16_at(p + 2));
+	vf d, m;
+	vf_set_f16_pair(p, &d, &m);
 #if defined SIMD_avx512
-	/* The sixteen values that a nibble can mean fit one register: looking them up needs no conversion. */
-	const vf level = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-	__m512 meaning = (__m512)(level * d + m);
-	__m512i byte = (__m512i)vi_from_u8(p + 4); /* the permute reads the low four bits of each lane */
-	out[0] = (vf)_mm512_permutexvar_ps(byte, meaning);
-	out[1] = (vf)_mm512_permutexvar_ps(_mm512_srli_epi32(byte, 4), meaning);
+	vi byte = vi_from_u8(p + 4);
+	vf meaning = nibble_level * d + m;
+	out[0] = look_up(byte, meaning);
+	out[1] = look_up(byte >> 4, meaning);
 #else
 	vi q[UNIT_VECTORS];
 	nibbles(p + 4, q);
@@ -89,7 +105,8 @@ static inline void unit_q5_0(const uint8_t *p, int k, vf out[UNIT_VECTORS])
 static inline void unit_q5_1(const uint8_t *p, int k, vf out[UNIT_VECTORS])
 {
 	(void)k;
-	vf d = vf_set(f16_at(p)), m = vf_set(f16_at(p + 2));
+	vf d, m;
+	vf_set_f16_pair(p, &d, &m);
 	vi q[UNIT_VECTORS];
 	nibbles(p + 8, q);
 	for (int i = 0; i < UNIT_VECTORS; i++)
@@ -118,7 +135,11 @@ static inline void unit_q4_k(const uint8_t *p, int k, vf out[UNIT_VECTORS])
 	const uint8_t *qs = p + 16 + k / 2 * 32; /* 32 bytes hold sub-block 2i in the low, 2i + 1 in the high nibbles */
 	for (int i = 0; i < UNIT_VECTORS; i++) {
 		vi byte = vi_from_u8(qs + i * VW);
+#if defined SIMD_avx512
+		out[i] = look_up(k & 1 ? byte >> 4 : byte, nibble_level * d - m);
+#else
 		out[i] = vf_from_int(k & 1 ? byte >> 4 : byte & 15) * d - m;
+#endif
 	}
 }
 

@@ -213,6 +213,26 @@ static inline float f16_at(const uint8_t *p)
 #endif
 }
 
+/* Two float16 numbers at p, each in every lane: the scale and minimum of a block. */
+static inline void vf_set_f16_pair(const uint8_t *p, vf *first, vf *second)
+{
+#if defined SIMD_avx512 || defined SIMD_avx2
+	int32_t bits;
+	memcpy(&bits, p, sizeof bits);
+	__m128 pair = _mm_cvtph_ps(_mm_cvtsi32_si128(bits));
+#if defined SIMD_avx512
+	*first = (vf)_mm512_broadcastss_ps(pair);
+	*second = (vf)_mm512_broadcastss_ps(_mm_movehdup_ps(pair));
+#else
+	*first = (vf)_mm256_broadcastss_ps(pair);
+	*second = (vf)_mm256_broadcastss_ps(_mm_movehdup_ps(pair));
+#endif
+#else
+	*first = vf_set(f16_at(p));
+	*second = vf_set(f16_at(p + 2));
+#endif
+}
+
 static inline vf vf_from_f16(const uint8_t *p)
 {
 #if defined SIMD_avx512
