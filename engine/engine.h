@@ -141,7 +141,7 @@ struct run_request {
 
 /* Appends tokens. On any failure, a cancel included, the cache is as before the call (the sums may have been added to). */
 int session_run(struct session *s, const struct run_request *r, struct err *e);
-const float *session_logits(const struct session *s); /* (n_vocab) of the last row run; valid until the next run */
+const float *session_logits(const struct session *s); /* (n_vocab) of the last row run, valid until the next run; NULL when that row is gone */
 
 struct generate_options {
 	int n_max;         /* response tokens at most */

@@ -66,6 +66,8 @@ int session_generate(struct session *s, const struct generate_options *o, int32_
 		return err_set(e, ERR_USE, "decode: no row has been run, so there are no logits to continue from");
 	if (o->n_max < 0 || o->n_max > s->max_tokens - s->length)
 		return err_set(e, ERR_LIMIT, "decode: %d tokens after %d do not fit a session of %d", o->n_max, s->length, s->max_tokens);
+	if (o->n_max > s->model->info.n_ctx - s->length)
+		return err_set(e, ERR_LIMIT, "decode: %d tokens after %d, the model's context is %d", o->n_max, s->length, s->model->info.n_ctx);
 	struct capture *capture = calloc((size_t)o->n_colsum + 1, sizeof *capture);
 	if (!capture)
 		return err_set(e, ERR_MEMORY, "no memory for %d captures", o->n_colsum);

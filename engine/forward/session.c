@@ -116,6 +116,8 @@ static int check_run(const struct session *s, const struct run_request *r, struc
 		return err_set(e, ERR_USE, "%s: no tokens to run", r->stage);
 	if (r->n > s->max_tokens - s->length)
 		return err_set(e, ERR_LIMIT, "%s: %d tokens after %d do not fit a session of %d", r->stage, r->n, s->length, s->max_tokens);
+	if (r->n > s->model->info.n_ctx - s->length)
+		return err_set(e, ERR_LIMIT, "%s: %d tokens after %d, the model's context is %d", r->stage, r->n, s->length, s->model->info.n_ctx);
 	for (int i = 0; i < r->n; i++)
 		if (r->ids[i] < 0 || r->ids[i] >= s->model->info.n_vocab)
 			return err_set(e, ERR_USE, "%s: token %d has id %d, the vocabulary %d entries", r->stage, i, (int)r->ids[i],

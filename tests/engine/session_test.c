@@ -72,6 +72,10 @@ TEST(session, refuses_what_cannot_be)
 	CHECK_INT(session_truncate(f.session, -1), ERR_USE);
 	CHECK_INT(session_truncate(f.session, 20), 0);
 	CHECK_INT(session_length(f.session), 20);
+	f.model->info.n_ctx = 25;
+	CHECK_INT(run(&f, 20, 6), ERR_LIMIT);
+	CHECK(strstr(f.e.text, "context is 25") != NULL);
+	f.model->info.n_ctx = 1 << 20;
 	f.ids[3] = f.model->info.n_vocab;
 	CHECK_INT(run(&f, 0, 10), ERR_USE);
 	CHECK(strstr(f.e.text, "token 3") != NULL);
