@@ -245,12 +245,12 @@ static int colour_number(const struct term *t, uint32_t colour, attr_t *attr, bo
 	if (!(colour & COLOUR_PALETTE))
 		return colour < 8 ? 8 : (int)colour;
 	int n = (int)(colour & 0xff);
-	if (n >= 8 && n < 16 && t->colors < 16) { /* eight colours: bright is bold */
-		if (fg)
-			*attr |= A_BOLD;
-		n -= 8;
-	}
-	return n;
+	if (n < 8 || n >= 16 || t->colors >= 16)
+		return n;
+	if (!fg)
+		return n - 8;
+	*attr |= n == 8 ? A_DIM : A_BOLD; /* eight colours: bright is bold; but bold black is black on many */
+	return n == 8 ? -1 : n - 8;
 }
 
 static attr_t curses_attributes(uint32_t attr)

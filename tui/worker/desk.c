@@ -1,0 +1,154 @@
+/* The desk: one thread that turns captures into snapshots and does what must not wait for a run. */
+#include "tui/worker/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "tui/number.h"
+
+/* The desk rests this many times what a snapshot cost, so a run keeps the machine. */
+static const double rest_factor = 4;
+
+void desk_give_capture(struct worker *w, const struct capture *c)
+{
+	pthread_mutex_lock(&w->lock);
+	const struct capture *old = w->fresh;
+	w->fresh = c;
+	pthread_cond_signal(&w->desk_wake);
+	pthread_mutex_unlock(&w->lock);
+	capture_unref(old);
+}
+
+static void evaluate(struct worker *w, const struct capture *c)
+{
+	struct err e;
+	const struct snapshot *made = NULL;
+	double begin = worker_now();
+	pthread_mutex_lock(&w->lock);
+	const struct snapshot *previous = w->last ? snapshot_ref(w->last) : NULL;
+	bool awaits = w->awaits_lookahead && w->running;
+	pthread_mutex_unlock(&w->lock);
+	int rc = snapshot_make(&made, c, previous, &w->evaluation, awaits, &e);
+	snapshot_unref(previous);
+	if (rc) {
+		worker_note(w, NOTE_FAILED, e.text);
+		return;
+	}
+	double cost = worker_now() - begin;
+	pthread_mutex_lock(&w->lock);
+	const struct snapshot *untaken = w->news, *old = w->last;
+	w->news = made;
+	w->last = snapshot_ref(made);
+	w->rest_until = worker_now() + rest_factor * cost;
+	pthread_mutex_unlock(&w->lock);
+	snapshot_unref(untaken);
+	snapshot_unref(old);
+	worker_tell(w);
+}
+
+static void say_model(struct worker *w, const struct model *m)
+{
+	const struct model_info *i = model_info(m);
+	char text[512], ctx[32];
+	snprintf(text, sizeof text, "%s \xc2\xb7 %s \xc2\xb7 %d layers \xc3\x97 %d heads on %d KV heads \xc2\xb7 %s \xc2\xb7 %s positions \xc2\xb7 %s", i->name,
+		i->arch_name, i->n_layer, i->n_head, i->n_kv_head, i->weight_type, number_grouped(ctx, i->n_ctx),
+		i->chat_family ? i->chat_family : "no chat template");
+	worker_note(w, NOTE_PROBE, text);
+}
+
+static void do_desk_job(struct worker *w, struct desk_job *job)
+{
+	struct err e;
+	const struct capture *c;
+	struct model *m;
+	switch (job->kind) {
+	case DESK_OPEN:
+		if (capture_open(&c, job->path, &e)) {
+			worker_note(w, NOTE_FAILED, e.text);
+			break;
+		}
+		evaluate(w, c);
+		capture_unref(c);
+		worker_note(w, NOTE_OPENED, job->path);
+		break;
+	case DESK_SAVE:
+		if (capture_save(job->snapshot->capture, job->path, &e))
+			worker_note(w, NOTE_ERROR, e.text);
+		else
+			worker_note(w, NOTE_SAVED, job->path);
+		break;
+	case DESK_FIGURE:
+		if (figure_write(job->snapshot->evaluation, &job->figure, job->path, &e))
+			worker_note(w, NOTE_ERROR, e.text);
+		else
+			worker_note(w, NOTE_FIGURE, job->path);
+		break;
+	case DESK_PROBE:
+		if (model_open(&m, job->path, &job->device, &e)) {
+			worker_note(w, NOTE_BAD_PROBE, e.text);
+			break;
+		}
+		say_model(w, m);
+		model_close(m);
+		break;
+	}
+}
+
+void desk_job_free(struct desk_job *job)
+{
+	snapshot_unref(job->snapshot);
+	free(job->figure_method);
+	free(job->command);
+	free(job->path);
+	free(job);
+}
+
+/* With the lock held: is there a capture to evaluate now? Snapshots of a run that goes on wait for the rest to be over. */
+static bool may_evaluate(const struct worker *w)
+{
+	return w->fresh && (!w->running || w->fresh->complete || worker_now() >= w->rest_until);
+}
+
+static void desk_sleep(struct worker *w)
+{
+	if (!w->fresh) {
+		pthread_cond_wait(&w->desk_wake, &w->lock);
+		return;
+	}
+	struct timespec until = {.tv_sec = (time_t)w->rest_until};
+	until.tv_nsec = (long)(1e9 * (w->rest_until - (double)until.tv_sec));
+	pthread_cond_timedwait(&w->desk_wake, &w->lock, &until);
+}
+
+void *desk_main(void *user)
+{
+	struct worker *w = user;
+	pthread_mutex_lock(&w->lock);
+	while (!w->stop) {
+		struct desk_job *job = w->queue;
+		const struct capture *fresh = !job && may_evaluate(w) ? w->fresh : NULL;
+		if (!job && !fresh) {
+			desk_sleep(w);
+			continue;
+		}
+		if (job)
+			w->queue = job->next;
+		else
+			w->fresh = NULL;
+		w->desk_busy = true;
+		pthread_mutex_unlock(&w->lock);
+		if (job) {
+			do_desk_job(w, job);
+			desk_job_free(job);
+		} else {
+			evaluate(w, fresh);
+			capture_unref(fresh);
+		}
+		pthread_mutex_lock(&w->lock);
+		w->desk_busy = false;
+		worker_tell(w);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}

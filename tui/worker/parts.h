@@ -1,0 +1,67 @@
+/* What the worker's threads share. Private to tui/worker/. */
+#ifndef KVGLASS_TUI_WORKER_PARTS_H
+#define KVGLASS_TUI_WORKER_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tui/worker.h"
+
+enum { WORKER_MAX_NOTES = 16 };
+
+enum desk_kind { DESK_OPEN, DESK_SAVE, DESK_FIGURE, DESK_PROBE };
+
+struct desk_job {
+	enum desk_kind kind;
+	char *path;
+	const struct snapshot *snapshot;
+	struct figure_spec figure;
+	char *command;              /* of the figure */
+	const char **figure_method; /* of the figure */
+	struct model_options device;
+	struct desk_job *next;
+};
+
+struct run_job {
+	struct run_order order; /* its strings are these */
+	char *model, *prompt, *prompt_file, *modules;
+};
+
+struct worker {
+	pthread_t runner, desk;
+	pthread_mutex_t lock;
+	pthread_cond_t runner_wake, desk_wake;
+	int event_fd;
+	struct evaluation_options evaluation;
+	atomic_bool cancel;
+
+	/* all below under the lock */
+	bool stop;
+	struct run_job *job; /* waiting or running */
+	bool running;
+	bool awaits_lookahead; /* the present run was given modules */
+	struct desk_job *queue;
+	bool desk_busy;
+	const struct capture *fresh; /* to become a snapshot */
+	const struct snapshot *last; /* newest snapshot made, for sharing */
+	const struct snapshot *news; /* not taken yet */
+	double rest_until;
+	struct note note[WORKER_MAX_NOTES];
+	int n_note;
+	int n_stage;
+	struct stage stage[WORKER_MAX_STAGE];
+	double stage_begin[WORKER_MAX_STAGE];
+};
+
+double worker_now(void); /* seconds */
+void worker_tell(struct worker *w); /* wakes the screen */
+void worker_note(struct worker *w, enum note_kind kind, const char *text);
+
+void *runner_main(void *worker);
+void run_job_free(struct run_job *job);
+
+void *desk_main(void *worker);
+void desk_give_capture(struct worker *w, const struct capture *c); /* takes the reference; an older one that waits is dropped */
+void desk_job_free(struct desk_job *job);
+
+#endif
