@@ -6,8 +6,9 @@
 #include "tui/event.h"
 
 static const struct action table[] = {
-#define ACTION(id_, name_, keys_, group_, views_, hint_, help_)                                                   \
-	{.id = ACTION_##id_, .name = name_, .keys = keys_, .group = GROUP_##group_, .views = (views_), .hint = hint_, .help = help_},
+#define ACTION(id_, name_, keys_, group_, views_, hint_, help_)                                        \
+	{.id = ACTION_##id_, .name = name_, .keys = keys_, .group = GROUP_##group_, .views = (views_),         \
+		.hint = hint_, .help = help_},
 #include "tui/actions.def"
 #undef ACTION
 };

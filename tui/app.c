@@ -26,7 +26,8 @@ const struct view *app_view(enum view_index i)
 
 static struct run_order order_of(const struct screen_options *o)
 {
-	return (struct run_order){.model = o->model, .prompt = o->prompt, .prompt_bytes = o->prompt_bytes, .prompt_file = o->prompt_file,
+	return (struct run_order){.model = o->model, .prompt = o->prompt, .prompt_bytes = o->prompt_bytes,
+		.prompt_file = o->prompt_file,
 		.modules = o->modules, .load = o->load, .device = o->device, .measure = o->measure};
 }
 
@@ -111,7 +112,8 @@ void app_run(struct app *app, const struct run_order *order)
 	app->from_run = app->awaits_result = true;
 	app->work.running = true;
 	app->work.n_stage = 0;
-	snprintf(app->run_name, sizeof app->run_name, "%s", order->prompt_file ? last_part(order->prompt_file) : "typed prompt");
+	snprintf(app->run_name, sizeof app->run_name, "%s",
+		order->prompt_file ? last_part(order->prompt_file) : "typed prompt");
 	snprintf(app->run_model, sizeof app->run_model, "%s", last_part(order->model));
 	app_show(app, VIEW_MAPS);
 }
@@ -147,7 +149,8 @@ bool app_may_replace(struct app *app)
 	if (!app->unsaved)
 		return true;
 	app->question = ASK_REPLACE_RUN;
-	snprintf(app->question_text, sizeof app->question_text, "The result on the screen is in no file. Replace it?   y yes   n no   w save it first");
+	snprintf(app->question_text, sizeof app->question_text,
+		"The result on the screen is in no file. Replace it?   y yes   n no   w save it first");
 	return false;
 }
 
@@ -340,7 +343,8 @@ static void on_point(struct app *app, const struct event *event)
 {
 	const struct view *v = views[app->view];
 	bool ready = !(v->bit & AT_RESULT) || app->look.snap;
-	if (v->point && ready && !app->question && !app->line && app->rows >= LAYOUT_MIN_ROWS && app->cols >= LAYOUT_MIN_COLS) {
+	if (v->point && ready && !app->question && !app->line && app->rows >= LAYOUT_MIN_ROWS &&
+		app->cols >= LAYOUT_MIN_COLS) {
 		*app->message = '\0';
 		v->point(app, app->state[app->view], event);
 	}
@@ -408,7 +412,8 @@ static void on_note(struct app *app, const struct note *note)
 static void on_snapshot(struct app *app, const struct snapshot *s)
 {
 	if (app->awaits_result)
-		app->look.moved = app->look.settled = false; /* it opens where it is interesting; later snapshots of it leave the user's place alone */
+		/* it opens where it is interesting; later snapshots of it leave the user's place alone */
+		app->look.moved = app->look.settled = false;
 	app->awaits_result = false;
 	look_take(&app->look, s);
 	app->unsaved = app->from_run;
@@ -436,7 +441,8 @@ void app_news(struct app *app)
 static void draw_too_small(const struct app *app, struct grid *g)
 {
 	char text[120];
-	snprintf(text, sizeof text, "kvglass needs %d x %d; this window is %d x %d.", LAYOUT_MIN_COLS, LAYOUT_MIN_ROWS, app->cols, app->rows);
+	snprintf(text, sizeof text, "kvglass needs %d x %d; this window is %d x %d.", LAYOUT_MIN_COLS, LAYOUT_MIN_ROWS,
+		app->cols, app->rows);
 	struct rect whole = grid_whole(g);
 	size_t at = 0, n = strlen(text);
 	for (int row = 0; row < app->rows && at < n; row++) { /* a sentence fits everywhere, wrapped */
@@ -465,7 +471,8 @@ static void draw_waiting(struct app *app, struct grid *g)
 		struct rect line = rect_sub(r, 3 + 2 * i, 0, 1, r.cols);
 		grid_text(g, line, 0, 0, style_plain, s->name);
 		frame_bar(app, g, rect_sub(line, 0, 12, 1, 30), s->total > 0 ? (double)s->done / (double)s->total : 0);
-		grid_printf(g, line, 0, 44, theme_style(&app->theme, ROLE_DIM), "%s of %s \xc2\xb7 %s", number_grouped(done, s->done),
+		grid_printf(g, line, 0, 44, theme_style(&app->theme, ROLE_DIM), "%s of %s \xc2\xb7 %s",
+			number_grouped(done, s->done),
 			number_grouped(total, s->total), number_duration(took, s->seconds));
 	}
 }

@@ -1,5 +1,5 @@
-/* The program without a terminal: state, what actions do to it, and drawing it into a grid. The same for a person at a terminal
- * (tui/screen.c) and for a script (tui/script.c).
+/* The program without a terminal: state, what actions do to it, and drawing it into a grid. The same for a person
+ * at a terminal (tui/screen.c) and for a script (tui/script.c).
  */
 #ifndef KVGLASS_TUI_APP_H
 #define KVGLASS_TUI_APP_H
@@ -63,7 +63,8 @@ void app_act(struct app *app, enum action_id action);
 /* Takes what the worker has. */
 void app_news(struct app *app);
 void app_draw(struct app *app, struct grid *g);
-/* Takes news until nothing goes on in the background: for scripts and measurements, which have nobody to keep waiting. */
+/* Takes news until nothing goes on in the background: for scripts and measurements, which have nobody to keep
+ * waiting. */
 void app_wait_until_idle(struct app *app);
 
 /* For views and frames. */

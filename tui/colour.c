@@ -22,9 +22,9 @@ bool colour_flag_known(const char *flag)
 	return !strcmp(flag, "auto");
 }
 
-static enum depth depth_of_count(int colors)
+enum depth colour_depth_of(int n)
 {
-	return colors >= 1 << 24 ? DEPTH_RGB : colors >= 256 ? DEPTH_256 : colors >= 8 ? DEPTH_16 : DEPTH_MONO;
+	return n >= 1 << 24 ? DEPTH_RGB : n >= 256 ? DEPTH_256 : n >= 8 ? DEPTH_16 : DEPTH_MONO;
 }
 
 /* GNU screen passes COLORTERM on and swallows the colours; the consoles have sixteen whatever anybody claims. */
@@ -41,7 +41,7 @@ enum depth colour_depth(const struct colour_world *w)
 				return flag_table[i].depth;
 	if (w->no_color && *w->no_color)
 		return DEPTH_MONO;
-	enum depth entry = depth_of_count(w->terminfo_colors);
+	enum depth entry = colour_depth_of(w->terminfo_colors);
 	bool says_direct = w->colorterm && (!strcmp(w->colorterm, "truecolor") || !strcmp(w->colorterm, "24bit"));
 	if (entry != DEPTH_MONO && says_direct && !cannot_be_direct(w))
 		return DEPTH_RGB;

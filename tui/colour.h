@@ -18,11 +18,15 @@ struct colour_world { /* strings as in the environment, NULL where unset */
 	int terminfo_colors;   /* "colors" of the TERM's entry; -1: none or unknown */
 };
 
-/* Order: flag, NO_COLOR, guess. A guess is 24-bit when COLORTERM says truecolor or 24bit and TERM is no console of few colours. */
+/* Order: flag, NO_COLOR, guess. A guess is 24-bit when COLORTERM says truecolor or 24bit and TERM is no console of
+ * few colours. */
 enum depth colour_depth(const struct colour_world *w);
 
-/* Entries of the terminal database to try for 24-bit colours, best first; NULL-terminated, out owns the strings. They differ from
- * TERM's own entry in how colours are asked for, so the nearest relative of TERM comes first. */
+/* What a number of colours allows. */
+enum depth colour_depth_of(int n_colours);
+
+/* Entries of the terminal database to try for 24-bit colours, best first; NULL-terminated, out owns the strings.
+ * They differ from TERM's own entry in how colours are asked for, so the nearest relative of TERM comes first. */
 struct colour_entries {
 	char name[4][64];
 	int n;
@@ -32,7 +36,8 @@ void colour_direct_entries(const char *term, const char *tmux, struct colour_ent
 /* A flag's value; false when it is none of the five. */
 bool colour_flag_known(const char *flag);
 
-/* Is the background light? flag "dark" / "light" / "auto" or NULL; COLORFGBG ("15;0", "0;default;15") is the guess, dark without it. */
+/* Is the background light? flag "dark" / "light" / "auto" or NULL; COLORFGBG ("15;0", "0;default;15") is the guess,
+ * dark without it. */
 bool colour_background_is_light(const char *flag, const char *colorfgbg);
 
 /* The nearest of the 256 colours: 6 x 6 x 6 cube and grey ramp, 16 .. 255 (the first 16 are the user's own). */

@@ -73,7 +73,9 @@ static const float *row_lift(float *scratch, const struct look *l, int series, i
 	int from = layer < 0 ? row : layer, head = layer < 0 ? -1 : row;
 	if (layer < 0 && s->n_candidate > 0)
 		return snapshot_layer_lift(s, series, row, largest);
-	if (!(s->n_candidate > 0 ? snapshot_head_lift(s, series, layer, row, scratch) : snapshot_attention(s, series, from, head, scratch)))
+	bool known = s->n_candidate > 0 ? snapshot_head_lift(s, series, layer, row, scratch)
+	                                : snapshot_attention(s, series, from, head, scratch);
+	if (!known)
 		return NULL;
 	*largest = largest_of(scratch + s->shown_first, s->n_shown);
 	return scratch;
@@ -134,7 +136,8 @@ const float *columns_row(struct columns *c, const struct look *l, int series, in
 {
 	struct look_window w = look_visible(l);
 	const struct capture *capture = l->snap->capture;
-	struct columns_key key = {.serial = l->snap->serial, .series = series, .scale = (int)look_scale(l), .from = w.from, .span = w.span,
+	struct columns_key key = {.serial = l->snap->serial, .series = series, .scale = (int)look_scale(l),
+		.from = w.from, .span = w.span,
 		.cols = cols, .layer = layer, .n_row = layer < 0 ? capture->n_layer : capture->n_head};
 	if (cols < 1 || w.span < 1 || !prepare(c, &key, capture->n_prompt))
 		return NULL;

@@ -1,15 +1,16 @@
 /* Columns: rows of values per token, drawn in fewer columns than there are tokens.
  *
- * A column's value is the largest of its tokens (lift, raw) or their mean (rank percentile, where a maximum would saturate). Rows are
- * aggregated when they are first drawn and kept until snapshot, method, scale, zoom or width change: moving the cursor or turning the
- * budget touches nothing here.
+ * A column's value is the largest of its tokens (lift, raw) or their mean (rank percentile, where a maximum would
+ * saturate). Rows are aggregated when they are first drawn and kept until snapshot, method, scale, zoom or width
+ * change: moving the cursor or turning the budget touches nothing here.
  */
 #ifndef KVGLASS_TUI_COLUMNS_H
 #define KVGLASS_TUI_COLUMNS_H
 
 #include "tui/look.h"
 
-/* value (n tokens; position first + t is token t of the window) to out (cols): the largest; NaN where a column has no number. Pure. */
+/* value (n tokens; position first + t is token t of the window) to out (cols): the largest; NaN where a column has
+ * no number. Pure. */
 void columns_largest(const float *value, int first, struct look_window w, int cols, float *out);
 void columns_mean(const float *value, int first, struct look_window w, int cols, float *out); /* the same, their mean */
 
@@ -26,7 +27,8 @@ struct columns {
 };
 void columns_free(struct columns *c); /* safe on a zeroed struct */
 
-/* Levels (cols) of a row (layer, or query head of `layer`), from the cache or made now. NULL: not measured, or memory is short. */
+/* Levels (cols) of a row (layer, or query head of `layer`), from the cache or made now. NULL: not measured, or
+ * memory is short. */
 const float *columns_row(struct columns *c, const struct look *l, int series, int layer, int row, int cols);
 
 #endif

@@ -21,7 +21,8 @@ static void write_style(FILE *f, const struct style *s)
 	static const struct {
 		uint32_t bit;
 		const char *name;
-	} attribute[] = {{ATTR_BOLD, "bold"}, {ATTR_DIM, "dim"}, {ATTR_UNDERLINE, "underline"}, {ATTR_REVERSE, "reverse"}, {ATTR_ITALIC, "italic"}};
+	} attribute[] = {{ATTR_BOLD, "bold"}, {ATTR_DIM, "dim"}, {ATTR_UNDERLINE, "underline"},
+		{ATTR_REVERSE, "reverse"}, {ATTR_ITALIC, "italic"}};
 	write_colour(f, s->fg);
 	if (s->fg != COLOUR_DEFAULT || s->bg != COLOUR_DEFAULT) {
 		fputc('/', f);
@@ -57,11 +58,13 @@ static void write_row(FILE *f, const struct grid *g, int row)
 
 int dump_grid(char **out, size_t *n_bytes, const struct grid *g, const struct theme *t, struct err *e)
 {
-	static const char *const depth[] = {[DEPTH_MONO] = "mono", [DEPTH_16] = "16", [DEPTH_256] = "256", [DEPTH_RGB] = "24bit"};
+	static const char *const depth[] = {[DEPTH_MONO] = "mono", [DEPTH_16] = "16", [DEPTH_256] = "256",
+		[DEPTH_RGB] = "24bit"};
 	FILE *f = open_memstream(out, n_bytes);
 	if (!f)
 		return err_set(e, ERR_MEMORY, "dump of %d x %d cells: out of memory", g->rows, g->cols);
-	fprintf(f, "kvglass screen %d x %d, %s, %s, %s\n", g->rows, g->cols, depth[t->depth], t->utf8 ? "utf8" : "ascii", t->light ? "light" : "dark");
+	fprintf(f, "kvglass screen %d x %d, %s, %s, %s\n", g->rows, g->cols, depth[t->depth],
+		t->utf8 ? "utf8" : "ascii", t->light ? "light" : "dark");
 	for (int row = 0; row < g->rows; row++)
 		write_row(f, g, row);
 	if (g->cursor_row >= 0)

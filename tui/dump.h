@@ -4,8 +4,8 @@
  *     00 |glyphs of the row, blanks at the end kept|
  *        12:- 1:#fde725/#440154 3:p15/-+bold 64:-
  *
- * Under each row its styles as runs: columns, colon, foreground/background (#rrggbb, pN of the palette, - the terminal's own; one "-"
- * alone when both are), attributes. The cursor of a field, if any, stands in a last line.
+ * Under each row its styles as runs: columns, colon, foreground/background (#rrggbb, pN of the palette, - the
+ * terminal's own; one "-" alone when both are), attributes. The cursor of a field, if any, stands in a last line.
  */
 #ifndef KVGLASS_TUI_DUMP_H
 #define KVGLASS_TUI_DUMP_H

@@ -32,7 +32,8 @@ int event_key_from_name(const char *name)
 	if (sscanf(name, "F%d%c", &number, &rest) == 1 && number >= 1 && number <= 12)
 		return K_F1 + number - 1;
 	utf8proc_int32_t code;
-	if (n && utf8proc_iterate((const utf8proc_uint8_t *)name, (utf8proc_ssize_t)n, &code) == (utf8proc_ssize_t)n && event_key_types(code))
+	if (n && utf8proc_iterate((const utf8proc_uint8_t *)name, (utf8proc_ssize_t)n, &code) == (utf8proc_ssize_t)n &&
+		event_key_types(code))
 		return code;
 	return K_NONE;
 }

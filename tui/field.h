@@ -24,8 +24,9 @@ bool field_act(struct field *f, enum action_id action); /* the EDIT_ actions; fa
 /* Draws into r (one line, or wrapped into all of them) and puts the text cursor there when focused. */
 void field_draw(struct field *f, struct grid *g, struct rect r, struct style s, bool focused);
 
-/* Completes the file name in front of the cursor as far as it is unique ("~/" is the home folder). Returns the number of names that
- * fit and writes them, without their folder, into list, blanks between, cut with an ellipsis. *grew tells whether anything was added. */
+/* Completes the file name in front of the cursor as far as it is unique ("~/" is the home folder). Returns the
+ * number of names that fit and writes them, without their folder, into list, blanks between, cut with an ellipsis.
+ * *grew tells whether anything was added. */
 int field_complete(struct field *f, bool *grew, char *list, size_t list_bytes);
 
 #endif

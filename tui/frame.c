@@ -35,7 +35,8 @@ void frame_progress(const struct worker_state *w, char *out, size_t out_bytes)
 	const struct stage *s = &w->stage[w->n_stage - 1];
 	int at = snprintf(out, out_bytes, "%s", stage_words(s->name));
 	if (s->total > 1)
-		at += snprintf(out + at, out_bytes - (size_t)at, " %s of %s", number_grouped(done, s->done), number_grouped(total, s->total));
+		at += snprintf(out + at, out_bytes - (size_t)at, " %s of %s", number_grouped(done, s->done),
+			number_grouped(total, s->total));
 	if (s->done > 0 && s->done < s->total && s->seconds > 0.5 && (size_t)at < out_bytes)
 		snprintf(out + at, out_bytes - (size_t)at, " \xc2\xb7 %s left",
 			number_duration(left, s->seconds * (double)(s->total - s->done) / (double)s->done));
@@ -82,12 +83,14 @@ static void say_right(const struct app *app, char *out, size_t out_bytes)
 		snprintf(out, out_bytes, " %s help ", key);
 }
 
-/* Prompt, model, tokens, truth. Where that is too long the model's name is cut, which is longest and least looked at. */
+/* Prompt, model, tokens, truth. Where that is too long the model's name is cut, which is longest and least looked
+ * at. */
 static void say_left(const struct app *app, int room, char *out, size_t out_bytes)
 {
 	char tail[160], truth[64], count[32];
 	say_truth(app, truth, sizeof truth);
-	snprintf(tail, sizeof tail, " \xc2\xb7 %s tokens \xc2\xb7 %s%s", number_grouped(count, app->look.snap->capture->n_prompt), truth,
+	snprintf(tail, sizeof tail, " \xc2\xb7 %s tokens \xc2\xb7 %s%s",
+		number_grouped(count, app->look.snap->capture->n_prompt), truth,
 		app->unsaved ? " \xc2\xb7 not saved" : "");
 	const char *prompt = app_prompt_name(app), *model = app_model_name(app);
 	int left = room - glyph_width(prompt, strlen(prompt)) - glyph_width(tail, strlen(tail)) - 3;

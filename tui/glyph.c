@@ -11,8 +11,8 @@ static bool is_variation_selector(utf8proc_int32_t c)
 	return (c >= 0xfe00 && c <= 0xfe0f) || (c >= 0xe0100 && c <= 0xe01ef);
 }
 
-/* utf8proc gives spacing marks (Mc) no width, the second and third Hangul jamo one, and circled numbers and hexagrams one; the C
- * library says otherwise. */
+/* utf8proc gives spacing marks (Mc) no width, the second and third Hangul jamo one, and circled numbers and
+ * hexagrams one; the C library says otherwise. */
 static int code_width(utf8proc_int32_t c, utf8proc_category_t category)
 {
 	if ((c >= 0x302e && c <= 0x302f) || (c >= 0x3248 && c <= 0x324f) || (c >= 0x4dc0 && c <= 0x4dff))

@@ -1,10 +1,11 @@
 /* Text as a terminal sees it: bytes that should be UTF-8, cut into glyphs with a width in columns.
  *
- * A glyph is one base character with the marks that combine with it. Widths are those of the C library's wcwidth() for every
- * assigned character (a test compares them), because curses counts columns that way, but they do not depend on the locale.
- * Pieces of a tokenizer are no text yet: they hold control characters, halves of characters and characters that draw nothing.
- * glyph_show() turns such bytes into text that can be drawn and in which nothing is lost: a byte that is half of a character
- * becomes <E4>, a control character <1B>, a piece of nothing but a zero-width joiner <200D>.
+ * A glyph is one base character with the marks that combine with it. Widths are those of the C library's wcwidth()
+ * for every assigned character (a test compares them), because curses counts columns that way, but they do not
+ * depend on the locale. Pieces of a tokenizer are no text yet: they hold control characters, halves of characters
+ * and characters that draw nothing. glyph_show() turns such bytes into text that can be drawn and in which nothing
+ * is lost: a byte that is half of a character becomes <E4>, a control character <1B>, a piece of nothing but a
+ * zero-width joiner <200D>.
  */
 #ifndef KVGLASS_TUI_GLYPH_H
 #define KVGLASS_TUI_GLYPH_H
@@ -41,8 +42,9 @@ int glyph_width(const char *s, size_t n);
 /* Bytes of s that fit into columns. */
 size_t glyph_fit(const char *s, size_t n, int columns);
 
-/* Drawable form of a token's bytes into out (NUL-terminated, cut at a glyph's border when it is too small). New lines stay '\n',
- * each view draws them its own way; a tab becomes an arrow and three blanks. Returns the bytes written. */
+/* Drawable form of a token's bytes into out (NUL-terminated, cut at a glyph's border when it is too small). New
+ * lines stay '\n', each view draws them its own way; a tab becomes an arrow and three blanks. Returns the bytes
+ * written. */
 size_t glyph_show(const char *s, size_t n, char *out, size_t out_bytes);
 enum { GLYPH_SHOW_GROWTH = 6 }; /* out never needs more than this many times n bytes, plus 1 */
 

@@ -1,8 +1,8 @@
-/* A grid of cells: what a screen shows, without a terminal. Views draw only here; tui/term.c puts it on a terminal and
- * tui/dump.c into a file, so both show the same.
+/* A grid of cells: what a screen shows, without a terminal. Views draw only here; tui/term.c puts it on a terminal
+ * and tui/dump.c into a file, so both show the same.
  *
- * Everything is clipped, to the rectangle given and to the grid: no caller needs to check. Drawing over half of a wide glyph
- * blanks its other half.
+ * Everything is clipped, to the rectangle given and to the grid: no caller needs to check. Drawing over half of a
+ * wide glyph blanks its other half.
  */
 #ifndef KVGLASS_TUI_GRID_H
 #define KVGLASS_TUI_GRID_H
@@ -46,7 +46,8 @@ struct grid {
 	int cursor_row, cursor_col; /* text cursor of a field; row -1: hidden */
 };
 
-/* Zeroed struct to a blank grid of that size, at least 1 x 1; returns false when memory is short (the grid is then as it was). */
+/* Zeroed struct to a blank grid of that size, at least 1 x 1; returns false when memory is short (the grid is then
+ * as it was). */
 bool grid_resize(struct grid *g, int rows, int cols);
 void grid_free(struct grid *g);
 struct cell *grid_at(const struct grid *g, int row, int col); /* NULL outside */

@@ -1,4 +1,5 @@
-/* Whether a token is kept, in the present scope at the present budget: the one answer that text, strip and table draw. */
+/* Whether a token is kept, in the present scope at the present budget: the one answer that text, strip and table
+ * draw. */
 #ifndef KVGLASS_TUI_KEPT_H
 #define KVGLASS_TUI_KEPT_H
 

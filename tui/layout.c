@@ -64,13 +64,15 @@ struct lines {
 	int layers, heads, heads_title, n_strip, gap; /* gap: lines left free before the text, and before the numbers */
 };
 
-/* Deals out the lines between the pane titles and the hint: everything in single rows if it fits, then layers in half blocks, then
- * heads too; when even that does not fit, both scroll and the heads keep at least one KV head's group. What is left shows more text. */
+/* Deals out the lines between the pane titles and the hint: everything in single rows if it fits, then layers in
+ * half blocks, then heads too; when even that does not fit, both scroll and the heads keep at least one KV head's
+ * group. What is left shows more text. */
 static struct lines deal_lines(struct layout *out, const struct layout_request *r, int rows, int strip_lines)
 {
 	struct lines d = {.n_strip = 1};
 	int single_l = r->n_layer, single_h = layout_head_lines(r->n_head, r->n_kv_head, false);
-	int half_l = half_lines(r->n_layer, r->half_blocks), half_h = layout_head_lines(r->n_head, r->n_kv_head, r->half_blocks);
+	int half_l = half_lines(r->n_layer, r->half_blocks),
+		half_h = layout_head_lines(r->n_head, r->n_kv_head, r->half_blocks);
 	out->layers_half = r->half_blocks && single_l + single_h > rows;
 	out->heads_half = r->half_blocks && half_l + single_h > rows;
 	d.layers = out->layers_half ? half_l : single_l;
@@ -107,8 +109,8 @@ void layout_maps(struct layout *out, const struct layout_request *r)
 	if (!out->fits)
 		return;
 	int strip_lines = 1 + r->n_mark;
-	int free_rows = r->rows - 3 /* title, status, pane titles */ - 2 /* ruler, legend */ - strip_lines - r->n_number - 1 /* hint */;
-	struct lines d = deal_lines(out, r, max(2, free_rows), strip_lines);
+	int taken = 6 /* title, status, pane titles, ruler, legend, hint */ + strip_lines + r->n_number;
+	struct lines d = deal_lines(out, r, max(2, r->rows - taken), strip_lines);
 	int agree = out->layers_half ? AGREE_TWO : AGREE_ONE;
 	int n = out->n_pane = choose_panes(r, agree);
 	int width = map_cols(r, n, agree), col = LABEL_COLS;

@@ -1,4 +1,5 @@
-/* Layout: where things go on a screen of a given size. Pure functions from sizes to rectangles, tested over all sizes.
+/* Layout: where things go on a screen of a given size. Pure functions from sizes to rectangles, tested over all
+ * sizes.
  *
  * The Maps screen, top to bottom (all columns of all panes show the same tokens, so panes have one width):
  *
@@ -42,7 +43,8 @@ struct layout {
 	int n_pane;
 	bool layers_half, heads_half;
 	struct rect title, status, layer_label, head_label, legend, heads_title, hint;
-	struct layout_pane pane[LAYOUT_MAX_PANE]; /* map rectangles hold one column for the sinks, then tokens, then one for the window */
+	/* map rectangles hold one column for the sinks, then tokens, then one for the window */
+	struct layout_pane pane[LAYOUT_MAX_PANE];
 	int n_strip;
 	struct rect strip[LAYOUT_MAX_STRIP]; /* 1 + n_mark lines each */
 	struct rect numbers;
@@ -54,7 +56,8 @@ int layout_head_lines(int n_head, int n_kv_head, bool half);
 /* Line of a head in that block. */
 int layout_head_line(int head, int n_head, int n_kv_head, bool half);
 
-/* First line shown so that `line` and the n - 1 behind it are among `shown` of `total`, moving the present one as little as possible. */
+/* First line shown so that `line` and the n - 1 behind it are among `shown` of `total`, moving the present one as
+ * little as possible. */
 int layout_scroll(int first, int line, int n, int shown, int total);
 
 /* Title, status, body, some lines of information, hint: the Text screen, help and the start screen. */

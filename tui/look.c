@@ -16,14 +16,15 @@ static const struct capture *capture_of(const struct look *l)
 	return l->snap->capture;
 }
 
-/* While truth is noise the most interesting place is another one with every row; from here on the cursor waits for the last. */
+/* While truth is noise the most interesting place is another one with every row; from here on the cursor waits for
+ * the last. */
 enum { SETTLED_ROWS = 32 };
 
 void look_take(struct look *l, const struct snapshot *s)
 {
 	const struct snapshot *old = l->snap;
-	bool other_prompt = !old || old->capture->n_prompt != s->capture->n_prompt || old->capture->n_layer != s->capture->n_layer ||
-		old->capture->n_head != s->capture->n_head;
+	bool other_prompt = !old || old->capture->n_prompt != s->capture->n_prompt ||
+		old->capture->n_layer != s->capture->n_layer || old->capture->n_head != s->capture->n_head;
 	l->snap = s;
 	if (other_prompt) {
 		l->budget = look_first_budget(s, l->asked_budget);
@@ -33,7 +34,8 @@ void look_take(struct look *l, const struct snapshot *s)
 		l->from = l->span = 0;
 		l->moved = l->settled = false;
 	}
-	int same = old && l->focus < old->n_series ? snapshot_find(s, old->series[l->focus].name) : 0; /* others may have come before it */
+	/* others may have come before it */
+	int same = old && l->focus < old->n_series ? snapshot_find(s, old->series[l->focus].name) : 0;
 	l->focus = same < 0 ? 0 : same;
 	if (!l->moved && (!l->settled || s->capture->complete))
 		look_open_at_interest(l);
@@ -133,7 +135,8 @@ int look_votes(struct look *l, int method, struct scope s, int token)
 	const int *deal = deal_of(l, method);
 	if (!deal || index < 0 || index >= l->snap->n_candidate)
 		return evaluation_votes(ev, method, s, k, token);
-	int units = look_n_unit(l), from = s.layer < 0 ? 0 : s.layer, to = s.layer < 0 ? capture_of(l)->n_layer - 1 : s.layer;
+	int units = look_n_unit(l), from = s.layer < 0 ? 0 : s.layer,
+		to = s.layer < 0 ? capture_of(l)->n_layer - 1 : s.layer;
 	for (int layer = from; layer <= to; layer++)
 		for (int unit = s.kv_head < 0 ? 0 : s.kv_head; unit <= (s.kv_head < 0 ? units - 1 : s.kv_head); unit++)
 			votes += (int)evaluation_ranks(ev, method, layer, unit)[index] < deal[layer * units + unit];
@@ -299,8 +302,9 @@ void look_say_budget(const struct look *l, char *out, size_t out_bytes)
 		return;
 	}
 	bool uneven = select->layer != LAYER_UNIFORM || select->head != HEAD_UNIFORM || select->full_layers > 0;
-	snprintf(out, out_bytes, "KEEP %s per %s%s = %d first + %d last + %s chosen of %s", number_grouped(a, l->budget), look_unit_word(l),
-		uneven ? " on average" : "", select->sink, select->window, number_grouped(b, k), number_grouped(c, l->snap->n_candidate));
+	snprintf(out, out_bytes, "KEEP %s per %s%s = %d first + %d last + %s chosen of %s", number_grouped(a, l->budget),
+		look_unit_word(l), uneven ? " on average" : "", select->sink, select->window, number_grouped(b, k),
+		number_grouped(c, l->snap->n_candidate));
 }
 
 void look_say_scope(const struct look *l, enum look_detail detail, char *out, size_t out_bytes)
@@ -314,7 +318,8 @@ void look_say_scope(const struct look *l, enum look_detail detail, char *out, si
 	if (l->scope == LOOK_ALL)
 		snprintf(where, sizeof where, "all %d %ss", look_n_heads(l), look_unit_word(l));
 	else if (l->scope == LOOK_LAYER)
-		snprintf(where, sizeof where, detail < LOOK_LEAST ? "L%d, %d %ss" : "L%d\xc2\xb7%d %ss", l->layer, units, look_unit_word(l));
+		snprintf(where, sizeof where, detail < LOOK_LEAST ? "L%d, %d %ss" : "L%d\xc2\xb7%d %ss", l->layer, units,
+			look_unit_word(l));
 	else
 		snprintf(where, sizeof where, "L%d\xc2\xb7%s%d%s", l->layer, kv ? "KV" : "Q", unit, heads);
 	snprintf(out, out_bytes, "%s%s \xc2\xb7 #%s", word, where, number_grouped(token, l->token));
@@ -346,7 +351,8 @@ static int telling_token(const struct look *l, struct place p, int truth, int be
 {
 	const struct evaluation *ev = l->snap->evaluation;
 	const uint32_t *order = evaluation_order(ev, truth, p.layer, p.unit);
-	const uint32_t *kept = evaluation_ranks(ev, better, p.layer, p.unit), *dropped = evaluation_ranks(ev, worse, p.layer, p.unit);
+	const uint32_t *kept = evaluation_ranks(ev, better, p.layer, p.unit),
+		*dropped = evaluation_ranks(ev, worse, p.layer, p.unit);
 	for (int i = 0; i < k; i++)
 		if (kept[order[i]] < (uint32_t)k && dropped[order[i]] >= (uint32_t)k)
 			return (int)order[i];

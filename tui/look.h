@@ -1,4 +1,5 @@
-/* Where the user looks: cursor, scope, budget, scale and zoom, shared by every view. Pure state over a snapshot; no drawing. */
+/* Where the user looks: cursor, scope, budget, scale and zoom, shared by every view. Pure state over a snapshot; no
+ * drawing. */
 #ifndef KVGLASS_TUI_LOOK_H
 #define KVGLASS_TUI_LOOK_H
 
@@ -40,8 +41,8 @@ struct scope look_scope(const struct look *l);
 int look_n_heads(const struct look *l);
 /* k at the present budget; -1 when there is nothing to choose from. */
 int look_k(const struct look *l);
-/* Agreement of a series' method with truth, and how many of the scope's heads keep a token, at the present budget; under a protocol
- * that deals budgets out unevenly, at what each head is dealt. NaN and -1 when not known. */
+/* Agreement of a series' method with truth, and how many of the scope's heads keep a token, at the present budget;
+ * under a protocol that deals budgets out unevenly, at what each head is dealt. NaN and -1 when not known. */
 struct agreement look_agreement(struct look *l, int method, struct scope s);
 int look_votes(struct look *l, int method, struct scope s, int token);
 
@@ -60,7 +61,8 @@ void look_step_budget(struct look *l, int by);
 int look_notch(int budget, int by);
 int look_first_budget(const struct snapshot *s, int asked);
 
-/* Maps: the tokens shown, counted from snap->shown_first; which of them a column stands for, and back. cols counts columns of tokens. */
+/* Maps: the tokens shown, counted from snap->shown_first; which of them a column stands for, and back. cols counts
+ * columns of tokens. */
 struct look_window {
 	int from, span;
 };
@@ -77,7 +79,8 @@ void look_say_budget(const struct look *l, char *out, size_t out_bytes);
 enum look_detail { LOOK_FULL, LOOK_SHORT, LOOK_LEAST };
 void look_say_scope(const struct look *l, enum look_detail detail, char *out, size_t out_bytes);
 
-/* Goes to the KV head with the largest gap between LookaheadKV and SnapKV, on a token that truth and LookaheadKV keep and SnapKV drops. */
+/* Goes to the KV head with the largest gap between LookaheadKV and SnapKV, on a token that truth and LookaheadKV
+ * keep and SnapKV drops. */
 void look_open_at_interest(struct look *l);
 
 #endif

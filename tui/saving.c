@@ -58,8 +58,8 @@ static void save_figure(struct app *app, const char *path)
 {
 	const struct view *view = app_view(app->view);
 	const char *method[VIEW_MAX_FIGURE_METHOD];
-	struct figure_command command = {.capture = *app->capture_path ? app->capture_path : NULL, .protocol = app->options->protocol,
-		.seed = app->options->measure.seed, .spec = figure_spec_default()};
+	struct figure_command command = {.capture = *app->capture_path ? app->capture_path : NULL,
+		.protocol = app->options->protocol, .seed = app->options->measure.seed, .spec = figure_spec_default()};
 	struct err e;
 	command.spec.budget = app->look.budget;
 	command.spec.scale = app->look.scale;
@@ -84,7 +84,8 @@ void saving_accept(struct app *app, bool sure)
 	}
 	if (!sure && access(path, F_OK) == 0) {
 		app->question = ASK_OVERWRITE;
-		snprintf(app->question_text, sizeof app->question_text, "%.200s is there already. Replace it?   y yes   n no", path);
+		snprintf(app->question_text, sizeof app->question_text,
+			"%.200s is there already. Replace it?   y yes   n no", path);
 		return;
 	}
 	enum line_purpose purpose = app->line;
@@ -103,7 +104,8 @@ void saving_note(struct app *app, const struct note *note)
 {
 	if (note->kind == NOTE_FIGURE) {
 		app_say(app, ROLE_GOOD, "saved %s; the same again%s: %s -o %s", note->text,
-			*app->capture_path ? "" : " (w saves the capture)", app->figure_command ? app->figure_command : "", note->text);
+			*app->capture_path ? "" : " (w saves the capture)", app->figure_command ? app->figure_command : "",
+			note->text);
 		return;
 	}
 	if (note->kind == NOTE_ERROR) {

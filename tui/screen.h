@@ -24,7 +24,8 @@ struct screen_options {
 	const char *dump;     /* with script: write the last screen there, glyph and colour of each cell */
 	int rows, columns;    /* with script and no terminal: the size to draw; 0: 24 x 80 */
 };
-/* Runs until the user leaves. The terminal is restored whatever happens. Returns 0, or an error to be printed after it. */
+/* Runs until the user leaves. The terminal is restored whatever happens. Returns 0, or an error to be printed after
+ * it. */
 int screen_run(const struct screen_options *o, struct err *e);
 
 #endif

@@ -94,10 +94,12 @@ static int perform(struct stage_hand *h, const char *script, struct err *e)
 		char step[1024];
 		size_t n = strcspn(script, "\n");
 		h->line++;
+		if (n >= sizeof step)
+			return err_set(e, ERR_USE, "script line %d: longer than %zu bytes", h->line, sizeof step - 1);
 		snprintf(step, sizeof step, "%.*s", (int)n, script);
 		step[strcspn(step, "\r")] = '\0';
 		if (*step && *step != '#')
-			rc = n < sizeof step ? take_step(h, step, e) : (int)err_set(e, ERR_USE, "script line %d: longer than %zu bytes", h->line, sizeof step);
+			rc = take_step(h, step, e);
 		script += n + (script[n] == '\n');
 	}
 	if (!rc) {

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lift and rank of every layer in one map. Shared by snapshots as long as the map's data is the same memory, which the capture inside keeps alive. */
+/* Lift and rank of every layer in one map. Shared by snapshots as long as the map's data is the same memory, which
+ * the capture inside keeps alive. */
 struct lift_block {
 	atomic_int n_ref;
 	const float *source;
@@ -80,7 +81,8 @@ static int lift_make(struct lift_block **out, const struct snapshot *s, int meth
 	if (!b)
 		return err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", c->n_layer, c->n_prompt);
 	*b = (struct lift_block){.n_ref = 1, .source = source, .n_layer = c->n_layer, .n_prompt = c->n_prompt,
-		.row = malloc((size_t)c->n_layer * n_row * sizeof *b->row), .largest = malloc((size_t)c->n_layer * sizeof *b->largest),
+		.row = malloc((size_t)c->n_layer * n_row * sizeof *b->row),
+		.largest = malloc((size_t)c->n_layer * sizeof *b->largest),
 		.all = calloc(n_row, sizeof *b->all), .percentile = calloc((size_t)c->n_layer * n_row, sizeof *b->percentile),
 		.capture = capture_ref(c)};
 	int rc = 0;
@@ -101,7 +103,8 @@ static int lift_make(struct lift_block **out, const struct snapshot *s, int meth
 }
 
 /* The block of the same data in the previous snapshot, or a new one. */
-static int lift_get(struct lift_block **out, const struct snapshot *s, const struct series *series, const struct snapshot *previous,
+static int lift_get(struct lift_block **out, const struct snapshot *s, const struct series *series,
+	const struct snapshot *previous,
 	struct err *e)
 {
 	const struct capture_map *map = capture_find(s->capture, series->map);
@@ -125,7 +128,8 @@ static bool is_drawn(const struct method *m, const struct capture *c)
 	return m->kind == METHOD_MAP && map && map->kind == MAP_ROWS;
 }
 
-static void describe(struct series *out, const struct snapshot *s, int method, const char *name, const char *label, const char *map)
+static void describe(struct series *out, const struct snapshot *s, int method, const char *name, const char *label,
+	const char *map)
 {
 	const struct capture_map *data = capture_find(s->capture, map);
 	*out = (struct series){.method = method, .name = name, .label = label, .map = map};
@@ -187,7 +191,8 @@ static int make_sinks(struct whole *w, struct err *e)
 	const struct snapshot *s = &w->public;
 	w->sink = calloc((size_t)s->capture->n_layer, (size_t)s->capture->n_prompt);
 	if (!w->sink)
-		return err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", s->capture->n_layer, s->capture->n_prompt);
+		return err_set(e, ERR_MEMORY, "maps of %d layers x %d tokens: out of memory", s->capture->n_layer,
+			s->capture->n_prompt);
 	for (int layer = 0; layer < s->capture->n_layer; layer++)
 		evaluation_prompt_sinks(s->evaluation, layer, w->sink + (size_t)layer * (size_t)s->capture->n_prompt);
 	w->public.prompt_sink = w->sink;
@@ -283,7 +288,8 @@ const float *snapshot_all_lift(const struct snapshot *s, int series)
 bool snapshot_head_lift(const struct snapshot *s, int series, int layer, int head, float *out)
 {
 	struct err e;
-	return s->series[series].method >= 0 && !evaluation_lift(s->evaluation, s->series[series].method, layer, head, out, &e);
+	return s->series[series].method >= 0 && !evaluation_lift(s->evaluation, s->series[series].method, layer, head,
+		out, &e);
 }
 
 static const struct capture_map *map_of(const struct snapshot *s, int series)

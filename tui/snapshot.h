@@ -1,5 +1,5 @@
-/* A snapshot: what the screen shows of one capture at one moment. Made by the worker, handed over whole, immutable and counted;
- * a run publishes a new one whenever something new is known, sharing what did not change.
+/* A snapshot: what the screen shows of one capture at one moment. Made by the worker, handed over whole, immutable
+ * and counted; a run publishes a new one whenever something new is known, sharing what did not change.
  */
 #ifndef KVGLASS_TUI_SNAPSHOT_H
 #define KVGLASS_TUI_SNAPSHOT_H
@@ -34,8 +34,8 @@ struct snapshot {
 	struct self_check check[SELF_CHECK_MAX];
 };
 
-/* previous may be NULL; what it holds of the same data is shared. Keeps a reference to c. awaits_lookahead: LookaheadKV has its place
- * although it is not measured yet. */
+/* previous may be NULL; what it holds of the same data is shared. Keeps a reference to c. awaits_lookahead:
+ * LookaheadKV has its place although it is not measured yet. */
 int snapshot_make(const struct snapshot **out, const struct capture *c, const struct snapshot *previous,
 	const struct evaluation_options *o, bool awaits_lookahead, struct err *e);
 const struct snapshot *snapshot_ref(const struct snapshot *s);
@@ -44,19 +44,21 @@ void snapshot_unref(const struct snapshot *s); /* NULL is allowed; any thread */
 /* The first check that does not hold; NULL when all that are known do. */
 const struct self_check *snapshot_failed_check(const struct snapshot *s);
 
-/* Mean lift over the heads of a layer (n_prompt), its largest value over the candidates, and the mean over all layers; NaN outside
- * the candidates. NULL when the series is not measured. */
+/* Mean lift over the heads of a layer (n_prompt), its largest value over the candidates, and the mean over all
+ * layers; NaN outside the candidates. NULL when the series is not measured. */
 const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer, float *largest);
 const float *snapshot_all_lift(const struct snapshot *s, int series);
 /* Mean over the layer's units of the share of candidates ranked lower (n_prompt); of candidates only. */
 const float *snapshot_layer_percentile(const struct snapshot *s, int series, int layer);
-/* Lift of one query head into out (n_prompt), and of the mean of a unit's query heads, from which it chooses. False when not measured. */
+/* Lift of one query head into out (n_prompt), and of the mean of a unit's query heads, from which it chooses. False
+ * when not measured. */
 bool snapshot_head_lift(const struct snapshot *s, int series, int layer, int head, float *out);
 bool snapshot_unit_lift(const struct snapshot *s, int series, int layer, int unit, float *out);
-/* Attention as it was measured (n_prompt), of a query head or, head -1, the mean over the layer's: for prompts without candidates, which
- * have no lift. */
+/* Attention as it was measured (n_prompt), of a query head or, head -1, the mean over the layer's: for prompts
+ * without candidates, which have no lift. */
 bool snapshot_attention(const struct snapshot *s, int series, int layer, int head, float *out);
-/* Lift of one token: in a unit, in a layer (scope.kv_head -1), in everything (layer -1 too). NaN outside the candidates or not measured. */
+/* Lift of one token: in a unit, in a layer (scope.kv_head -1), in everything (layer -1 too). NaN outside the
+ * candidates or not measured. */
 double snapshot_token_lift(const struct snapshot *s, int series, struct scope scope, int token);
 
 int snapshot_find(const struct snapshot *s, const char *name); /* series by name, -1 */

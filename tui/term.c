@@ -55,7 +55,8 @@ static int check_flags(const struct term_options *o, struct err *e)
 		return err_set(e, ERR_USE, "colours \"%s\": not one of auto, 24bit, 256, 16, mono", o->color);
 	if (o->charset && strcmp(o->charset, "auto") && strcmp(o->charset, "utf8") && strcmp(o->charset, "ascii"))
 		return err_set(e, ERR_USE, "charset \"%s\": not one of auto, utf8, ascii", o->charset);
-	if (o->background && strcmp(o->background, "auto") && strcmp(o->background, "dark") && strcmp(o->background, "light"))
+	if (o->background && strcmp(o->background, "auto") && strcmp(o->background, "dark") &&
+		strcmp(o->background, "light"))
 		return err_set(e, ERR_USE, "background \"%s\": not one of auto, dark, light", o->background);
 	return 0;
 }
@@ -74,7 +75,8 @@ int term_theme_plain(struct theme *out, const struct term_options *o, struct err
 static int open_input(struct term *t, struct err *e)
 {
 	if (!isatty(STDOUT_FILENO))
-		return err_set(e, ERR_USE, "standard output is not a terminal (kvglass run and kvglass export do the same without a screen)");
+		return err_set(e, ERR_USE,
+			"standard output is not a terminal (kvglass run and kvglass export do the same without a screen)");
 	if (isatty(STDIN_FILENO)) {
 		t->in = stdin;
 		return 0;
@@ -100,7 +102,8 @@ static void choose_entry(struct term *t, const char *name, int colors, char *ent
 			return;
 		}
 	}
-	snprintf(t->notice, sizeof t->notice, "no 24-bit entry for %s in the terminal database: fewer colours (install ncurses-term)", name);
+	snprintf(t->notice, sizeof t->notice,
+		"no 24-bit entry for %s in the terminal database: fewer colours (install ncurses-term)", name);
 }
 
 /* The depth that curses really has: it decides, whatever was asked. */
@@ -109,7 +112,7 @@ static void settle_colours(struct term *t)
 	t->colors = 0;
 	if (t->theme.depth != DEPTH_MONO && has_colors() && start_color() == OK && use_default_colors() == OK)
 		t->colors = COLORS;
-	enum depth most = t->colors >= 1 << 24 ? DEPTH_RGB : t->colors >= 256 ? DEPTH_256 : t->colors >= 8 ? DEPTH_16 : DEPTH_MONO;
+	enum depth most = colour_depth_of(t->colors);
 	if (t->theme.depth > most) {
 		if (!*t->notice)
 			snprintf(t->notice, sizeof t->notice, "this terminal has %d colours", t->colors);
@@ -163,7 +166,8 @@ int term_open(struct term **out, const struct term_options *o, struct err *e)
 {
 	const char *name = getenv("TERM");
 	char entry[128];
-	struct colour_world w = {.flag = o->color, .no_color = getenv("NO_COLOR"), .colorterm = getenv("COLORTERM"), .term = name,
+	struct colour_world w = {.flag = o->color, .no_color = getenv("NO_COLOR"), .colorterm = getenv("COLORTERM"),
+		.term = name,
 		.tmux = getenv("TMUX")};
 	struct term *t = calloc(1, sizeof *t);
 	if (!t)
@@ -197,7 +201,8 @@ failed:
 	return rc;
 }
 
-/* Leaves an empty screen behind: tmux, when its window was resized meanwhile, brings lines of it back among the shell's. */
+/* Leaves an empty screen behind: tmux, when its window was resized meanwhile, brings lines of it back among the
+ * shell's. */
 static void leave_full_screen(void)
 {
 	send(PASTE_OFF);
@@ -237,7 +242,8 @@ void term_size(const struct term *t, int *rows, int *cols)
 
 /* ---- drawing ---- */
 
-/* A colour's number for curses. In 24-bit entries 0 .. 7 are the palette's: those eight nearly black blues become their neighbour. */
+/* A colour's number for curses. In 24-bit entries 0 .. 7 are the palette's: those eight nearly black blues become
+ * their neighbour. */
 static int colour_number(const struct term *t, uint32_t colour, attr_t *attr, bool fg)
 {
 	if (colour == COLOUR_DEFAULT)
@@ -423,8 +429,8 @@ static int key_from_char(wint_t c)
 	}
 }
 
-/* After an escape that curses did not recognise: Alt with a key, or a sequence nobody told it about. Its bytes must not be taken for
- * keys, so they are dropped. Returns whether there were any. */
+/* After an escape that curses did not recognise: Alt with a key, or a sequence nobody told it about. Its bytes must
+ * not be taken for keys, so they are dropped. Returns whether there were any. */
 static bool drop_escape_sequence(void)
 {
 	wint_t c;

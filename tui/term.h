@@ -1,8 +1,9 @@
 /* The terminal: the only file that knows curses.
  *
- * Puts grids on the screen (sending only what changed), turns keys and mouse into events, and gives the terminal back as it was:
- * at the end, on ^Z, on exit() from anywhere, and when the program dies of a signal. While it runs, what libraries print on
- * standard error goes to memory and is shown afterwards. One terminal at a time; every function belongs to the thread that opened it.
+ * Puts grids on the screen (sending only what changed), turns keys and mouse into events, and gives the terminal
+ * back as it was: at the end, on ^Z, on exit() from anywhere, and when the program dies of a signal. While it runs,
+ * what libraries print on standard error goes to memory and is shown afterwards. One terminal at a time; every
+ * function belongs to the thread that opened it.
  */
 #ifndef KVGLASS_TUI_TERM_H
 #define KVGLASS_TUI_TERM_H
@@ -18,7 +19,8 @@ struct term_options { /* values of the flags, NULL is "auto" */
 	const char *color, *charset, *background;
 };
 
-/* Fails, with the terminal untouched, when there is none, when TERM is unknown or cannot move a cursor, and for unknown flags. */
+/* Fails, with the terminal untouched, when there is none, when TERM is unknown or cannot move a cursor, and for
+ * unknown flags. */
 int term_open(struct term **out, const struct term_options *o, struct err *e);
 void term_close(struct term *t); /* NULL is allowed */
 

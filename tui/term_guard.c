@@ -38,7 +38,8 @@ static void write_all(int fd, const char *bytes, size_t n)
 	}
 }
 
-/* Standard error is the user's again, and shows what was kept from the screen. Only calls that a signal handler may make. */
+/* Standard error is the user's again, and shows what was kept from the screen. Only calls that a signal handler may
+ * make. */
 static void return_stderr(void)
 {
 	char block[4096];
@@ -77,8 +78,8 @@ static void emergency(void)
 	return_stderr();
 }
 
-/* The terminal first; then the signal does what it would have done without us. A fault comes again as soon as the handler returns,
- * to whoever handled it before (the default, or a sanitizer that reports it). */
+/* The terminal first; then the signal does what it would have done without us. A fault comes again as soon as the
+ * handler returns, to whoever handled it before (the default, or a sanitizer that reports it). */
 static void on_fatal(int number, siginfo_t *info, void *context)
 {
 	(void)context;

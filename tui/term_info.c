@@ -16,12 +16,14 @@ int term_info_probe(const char *name, int *colors, struct err *e)
 	if (!name || !*name)
 		return err_set(e, ERR_USE, "TERM is not set: which terminal is this? (try TERM=xterm-256color)");
 	if (setupterm(name, STDOUT_FILENO, &status) == ERR && status != 1)
-		return err_set(e, ERR_USE, "terminal \"%s\" (TERM) is not in this machine's terminal database (try TERM=xterm-256color)", name);
+		return err_set(e, ERR_USE,
+			"terminal \"%s\" (TERM) is not in this machine's terminal database (try TERM=xterm-256color)", name);
 	bool moves = is_text(tigetstr("cup"));
 	*colors = tigetnum("colors");
 	del_curterm(cur_term);
 	if (!moves)
-		return err_set(e, ERR_USE, "terminal \"%s\" (TERM) cannot place its cursor: no screen can be drawn on it", name);
+		return err_set(e, ERR_USE, "terminal \"%s\" (TERM) cannot place its cursor: no screen can be drawn on it",
+			name);
 	return 0;
 }
 
@@ -35,7 +37,8 @@ bool term_info_is_direct(const char *name)
 	return colors >= 1 << 24;
 }
 
-/* tputs() hands over one character at a time and passes no context: the one place where a static is the interface's fault. */
+/* tputs() hands over one character at a time and passes no context: the one place where a static is the interface's
+ * fault. */
 static struct {
 	char *bytes;
 	size_t n, size;

@@ -11,7 +11,8 @@ struct look { /* colours are 0xRRGGBB, of 16: palette entries */
 	uint32_t attr, mono_attr;
 };
 
-/* Greys keep a contrast of 4.5 and more on black or white; hues are those of Okabe and Ito, which everybody can tell apart. */
+/* Greys keep a contrast of 4.5 and more on black or white; hues are those of Okabe and Ito, which everybody can
+ * tell apart. */
 static const struct look table[N_ROLE] = {
 	[ROLE_PLAIN] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 0, 0},
 	[ROLE_DIM] = {0x8a8f98, NONE, 0x6a6f78, NONE, 8, NONE, 8, NONE, 0, ATTR_DIM},
@@ -21,14 +22,17 @@ static const struct look table[N_ROLE] = {
 	[ROLE_LABEL] = {0x8a8f98, NONE, 0x6a6f78, NONE, 8, NONE, 8, NONE, 0, 0},
 	[ROLE_LABEL_HERE] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, ATTR_BOLD, ATTR_BOLD},
 	[ROLE_PANE] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 0, 0},
-	[ROLE_PANE_FOCUS] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, ATTR_BOLD | ATTR_UNDERLINE, ATTR_BOLD | ATTR_UNDERLINE},
+	[ROLE_PANE_FOCUS] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, ATTR_BOLD | ATTR_UNDERLINE,
+		ATTR_BOLD | ATTR_UNDERLINE},
 	[ROLE_LOW] = {0xe69f00, NONE, 0xa34700, NONE, 3, NONE, 1, NONE, 0, 0},
 	[ROLE_MIDDLE] = {0xc3c8d0, NONE, 0x3a3f48, NONE, 7, NONE, 0, NONE, 0, 0},
 	[ROLE_HIGH] = {0x56b4e9, NONE, 0x005a96, NONE, 6, NONE, 4, NONE, 0, 0},
 	[ROLE_PROTECTED] = {0x8a8f98, NONE, 0x6a6f78, NONE, 8, NONE, 8, NONE, 0, ATTR_DIM},
-	[ROLE_CURSOR] = {0x000000, 0xffffff, 0xffffff, 0x000000, NONE, NONE, NONE, NONE, ATTR_BOLD, ATTR_REVERSE | ATTR_BOLD},
+	[ROLE_CURSOR] = {0x000000, 0xffffff, 0xffffff, 0x000000, NONE, NONE, NONE, NONE, ATTR_BOLD,
+		ATTR_REVERSE | ATTR_BOLD},
 	[ROLE_ALWAYS] = {0x8a8f98, NONE, 0x6a6f78, NONE, 8, NONE, 8, NONE, ATTR_UNDERLINE, ATTR_UNDERLINE},
-	[ROLE_KEPT] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, ATTR_BOLD | ATTR_UNDERLINE, ATTR_BOLD | ATTR_UNDERLINE},
+	[ROLE_KEPT] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, ATTR_BOLD | ATTR_UNDERLINE,
+		ATTR_BOLD | ATTR_UNDERLINE},
 	[ROLE_SOME] = {NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 0, 0},
 	[ROLE_EVICTED] = {0x7d828b, NONE, 0x777c85, NONE, 8, NONE, 8, NONE, 0, ATTR_DIM},
 	[ROLE_TEMPLATE] = {0x8f7fb8, NONE, 0x6b5799, NONE, 5, NONE, 5, NONE, ATTR_ITALIC, 0},
@@ -36,7 +40,8 @@ static const struct look table[N_ROLE] = {
 	[ROLE_RULE] = {0x565b64, NONE, 0xa6abb4, NONE, 8, NONE, 7, NONE, 0, ATTR_DIM},
 	[ROLE_MARK] = {0xe69f00, NONE, 0xa34700, NONE, 3, NONE, 1, NONE, 0, 0},
 	[ROLE_FIELD] = {NONE, 0x22262d, NONE, 0xeceff3, NONE, NONE, NONE, NONE, 0, ATTR_UNDERLINE},
-	[ROLE_FIELD_FOCUS] = {NONE, 0x363c47, NONE, 0xd5dbe3, NONE, NONE, NONE, NONE, ATTR_BOLD, ATTR_BOLD | ATTR_UNDERLINE},
+	[ROLE_FIELD_FOCUS] = {NONE, 0x363c47, NONE, 0xd5dbe3, NONE, NONE, NONE, NONE, ATTR_BOLD,
+		ATTR_BOLD | ATTR_UNDERLINE},
 	[ROLE_DONE] = {0x000000, 0x56b4e9, 0xffffff, 0x005a96, 0, 6, 15, 4, 0, ATTR_REVERSE},
 	[ROLE_GOOD] = {0x4fc79a, NONE, 0x00694a, NONE, 2, NONE, 2, NONE, 0, 0},
 	[ROLE_WARN] = {0xf0c75e, NONE, 0x8a5a00, NONE, 3, NONE, 1, NONE, 0, ATTR_BOLD},
@@ -79,7 +84,8 @@ bool theme_half_blocks(const struct theme *t)
 
 /* Viridis among the 256: the nearest entries step back in lightness and jump in hue, these rise. */
 static const uint8_t viridis_256[] = {53, 54, 55, 24, 30, 36, 78, 113, 149, 184, 226};
-/* Sixteen colours are the user's own, but these keep their order of lightness in every palette seen, and exist among eight too. */
+/* Sixteen colours are the user's own, but these keep their order of lightness in every palette seen, and exist
+ * among eight too. */
 static const uint8_t ansi_ramp[] = {0, 4, 2, 6, 3, 7};
 static const uint8_t ansi_diverging[] = {4, 6, 0, 3, 1};
 enum { N_STEP = 64 }; /* levels told apart: enough for the eye, few enough for a terminal's table of colour pairs */
@@ -153,7 +159,8 @@ struct style theme_half_cell(const struct theme *t, enum ramp_colour ramp, float
 		strcpy(glyph, " ");
 		return (struct style){COLOUR_DEFAULT, below, 0};
 	}
-	strcpy(glyph, upper ? "\xe2\x96\x80" : "\xe2\x96\x84"); /* the upper half's colour is the foreground, or the lower's when only it has one */
+	/* the upper half's colour is the foreground, or the lower's when only it has one */
+	strcpy(glyph, upper ? "\xe2\x96\x80" : "\xe2\x96\x84");
 	return upper ? (struct style){above, below, 0} : (struct style){below, above, 0};
 }
 

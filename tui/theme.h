@@ -1,4 +1,5 @@
-/* Theme: what things look like, in one table of roles, for 24-bit, 256, 16 colours and none, on dark and light backgrounds.
+/* Theme: what things look like, in one table of roles, for 24-bit, 256, 16 colours and none, on dark and light
+ * backgrounds.
  *
  * Colours never carry a meaning alone: whatever a role says is also said by bold, underline, reverse or a glyph.
  */

@@ -1,6 +1,8 @@
-/* Views: what fills the screen. Each is one table of callbacks; the program around it (tui/app.c) knows no view by name.
+/* Views: what fills the screen. Each is one table of callbacks; the program around it (tui/app.c) knows no view by
+ * name.
  *
- * To add one: a file in tui/view/ with such a table, a bit in tui/action.h, its keys in tui/actions.def, a line in app.c's list.
+ * To add one: a file in tui/view/ with such a table, a bit in tui/action.h, its keys in tui/actions.def, a line in
+ * app.c's list.
  */
 #ifndef KVGLASS_TUI_VIEW_H
 #define KVGLASS_TUI_VIEW_H
@@ -29,9 +31,10 @@ struct view {
 	/* Text goes into a field now, so printable keys are no commands; NULL: never. */
 	bool (*typing)(const struct app *app, const void *state);
 	void (*type)(struct app *app, void *state, int key);
-	/* What is on the screen as a figure: kind, rows, range, and methods, whose names go into method. Returns a word for the file's
-	 * name; NULL: there is no such figure. The callback may be NULL too. */
-	const char *(*figure)(const struct app *app, const void *state, struct figure_spec *spec, const char *method[VIEW_MAX_FIGURE_METHOD]);
+	/* What is on the screen as a figure: kind, rows, range, and methods, whose names go into method. Returns a word
+	 * for the file's name; NULL: there is no such figure. The callback may be NULL too. */
+	const char *(*figure)(const struct app *app, const void *state, struct figure_spec *spec,
+		const char *method[VIEW_MAX_FIGURE_METHOD]);
 };
 
 extern const struct view view_start, view_maps, view_text, view_help;

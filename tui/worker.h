@@ -1,10 +1,10 @@
 /* The worker: everything that takes time, away from the keys.
  *
- * Two threads. The runner opens a model, loads modules and measures a prompt; nothing else, so a run can be cancelled and waits for
- * nobody. The desk turns captures into snapshots, the newest first, and does what must not wait for a run: opening and saving
- * captures, drawing figures, looking at a model's header for the start screen.
- * The screen asks with the functions below, sleeps on worker_fd(), and takes what is new. All functions but worker_fd() are for the
- * screen's thread; none of them waits for work, except worker_close().
+ * Two threads. The runner opens a model, loads modules and measures a prompt; nothing else, so a run can be
+ * cancelled and waits for nobody. The desk turns captures into snapshots, the newest first, and does what must not
+ * wait for a run: opening and saving captures, drawing figures, looking at a model's header for the start screen.
+ * The screen asks with the functions below, sleeps on worker_fd(), and takes what is new. All functions but
+ * worker_fd() are for the screen's thread; none of them waits for work, except worker_close().
  */
 #ifndef KVGLASS_TUI_WORKER_H
 #define KVGLASS_TUI_WORKER_H
@@ -67,7 +67,9 @@ void worker_save_capture(struct worker *w, const struct snapshot *s, const char 
 void worker_save_figure(struct worker *w, const struct snapshot *s, const struct figure_spec *spec, const char *path);
 void worker_probe(struct worker *w, const char *model, const struct model_options *o);
 
-/* What is new since the last call. *snapshot is NULL or the newest one, its reference goes to the caller; notes come one a call. */
-void worker_take(struct worker *w, struct worker_state *state, const struct snapshot **snapshot, struct note *note, bool *has_note);
+/* What is new since the last call. *snapshot is NULL or the newest one, its reference goes to the caller; notes
+ * come one a call. */
+void worker_take(struct worker *w, struct worker_state *state, const struct snapshot **snapshot, struct note *note,
+	bool *has_note);
 
 #endif

@@ -1,6 +1,8 @@
-/* dump_png DUMP PNG: a picture of a screen dump (tui/dump.h), for looking at and for README. Not part of the program.
+/* dump_png DUMP PNG: a picture of a screen dump (tui/dump.h), for looking at and for README. Not part of the
+ * program.
  *
- * Block elements are drawn as rectangles, so cells join as they do in a terminal; everything else is text in a monospaced font.
+ * Block elements are drawn as rectangles, so cells join as they do in a terminal; everything else is text in a
+ * monospaced font.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,7 +95,8 @@ static void draw_glyph(const struct page *p, const struct glyph *g, const struct
 		box(p->cr, fg, across ? x : x + w / 2, across ? y + CELL_H / 2.0 : y, across ? w : 1, across ? 1 : CELL_H);
 	} else if (g->code != ' ') {
 		char *escaped = g_markup_escape_text(g->bytes, g->n_bytes);
-		snprintf(markup, sizeof markup, "%s%s%s%s%s", l->bold ? "<b>" : "", l->italic ? "<i>" : "", escaped, l->italic ? "</i>" : "",
+		snprintf(markup, sizeof markup, "%s%s%s%s%s", l->bold ? "<b>" : "", l->italic ? "<i>" : "", escaped,
+			l->italic ? "</i>" : "",
 			l->bold ? "</b>" : "");
 		g_free(escaped);
 		set_colour(p->cr, fg, l->dim ? 0.55 : 1);
@@ -135,7 +138,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	bool light = strstr(line, "light");
-	cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, cols * CELL_W + 2 * MARGIN, rows * CELL_H + 2 * MARGIN);
+	cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, cols * CELL_W + 2 * MARGIN,
+		rows * CELL_H + 2 * MARGIN);
 	struct page p = {.cr = cairo_create(s), .fg = light ? 0x1a1a1a : 0xd8dce2, .bg = light ? 0xffffff : 0x14171c};
 	p.layout = pango_cairo_create_layout(p.cr);
 	PangoFontDescription *font = pango_font_description_from_string("DejaVu Sans Mono");

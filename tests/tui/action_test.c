@@ -45,13 +45,16 @@ TEST(action, keys_that_users_expect)
 {
 	static const struct {
 		const char *key, *name;
-	} want[] = {{"Left", "cell-left"}, {"h", "cell-left"}, {"l", "cell-right"}, {",", "token-prev"}, {".", "token-next"}, {"k", "row-up"},
-		{"j", "row-down"}, {"[", "layer-prev"}, {"]", "layer-next"}, {"{", "head-prev"}, {"}", "head-next"}, {"PgUp", "page-up"},
-		{"^U", "half-up"}, {"^D", "half-down"}, {"Home", "line-start"}, {"g", "first"}, {"G", "last"}, {"Enter", "enter"},
-		{"q", "back"}, {"Esc", "back"}, {"Q", "quit"}, {"+", "budget-more"}, {"-", "budget-less"}, {"a", "scope"}, {"c", "scale"},
-		{"z", "zoom-in"}, {"Z", "zoom-out"}, {"f", "full"}, {"Tab", "method-next"}, {"S-Tab", "method-prev"}, {"1", "view-maps"},
-		{"2", "view-text"}, {"r", "run"}, {"s", "save-figure"}, {"w", "save-capture"}, {"?", "help"}, {"F1", "help"}, {"^C", "cancel"},
-		{"^L", "redraw"}, {"^Z", "suspend"}};
+	} want[] = {
+		{"Left", "cell-left"}, {"h", "cell-left"}, {"l", "cell-right"}, {",", "token-prev"}, {".", "token-next"},
+		{"k", "row-up"}, {"j", "row-down"}, {"[", "layer-prev"}, {"]", "layer-next"}, {"{", "head-prev"},
+		{"}", "head-next"}, {"PgUp", "page-up"}, {"^U", "half-up"}, {"^D", "half-down"}, {"Home", "line-start"},
+		{"g", "first"}, {"G", "last"}, {"Enter", "enter"}, {"q", "back"}, {"Esc", "back"}, {"Q", "quit"},
+		{"+", "budget-more"}, {"-", "budget-less"}, {"a", "scope"}, {"c", "scale"}, {"z", "zoom-in"},
+		{"Z", "zoom-out"}, {"f", "full"}, {"Tab", "method-next"}, {"S-Tab", "method-prev"}, {"1", "view-maps"},
+		{"2", "view-text"}, {"r", "run"}, {"s", "save-figure"}, {"w", "save-capture"}, {"?", "help"},
+		{"F1", "help"}, {"^C", "cancel"}, {"^L", "redraw"}, {"^Z", "suspend"},
+	};
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
 		enum action_id id = action_by_key(event_key_from_name(want[i].key), AT_MAPS);
 		CHECK_STR(id ? action_get(id)->name : "nothing", want[i].name);

@@ -1,4 +1,5 @@
-/* The program without a terminal: laws that hold whatever keys come in whatever order, and what happens to runs and files. */
+/* The program without a terminal: laws that hold whatever keys come in whatever order, and what happens to runs and
+ * files. */
 #include "tui/app.h"
 #include "tests/support/test.h"
 
@@ -27,7 +28,8 @@ static void open_set(struct stage_set *s, const struct theme *theme)
 	app_draw(&s->app, &s->grid);
 }
 
-static void open_synthetic(struct stage_set *s, const struct theme *theme, int n_prompt, int n_response, int n_head, int n_kv_head)
+static void open_synthetic(struct stage_set *s, const struct theme *theme, int n_prompt, int n_response, int n_head,
+	int n_kv_head)
 {
 	struct synthetic_spec spec = synthetic_default();
 	const struct capture *c;
@@ -57,7 +59,8 @@ static void check_grid(const struct grid *g)
 	for (int row = 0; row < g->rows; row++) {
 		for (int col = 0; col < g->cols; col++) {
 			const struct cell *c = grid_at(g, row, col);
-			CHECK(c->width == 1 || (c->width == 2 && col + 1 < g->cols && c[1].width == 0) || (c->width == 0 && c[-1].width == 2));
+			CHECK(c->width == 1 || (c->width == 2 && col + 1 < g->cols && c[1].width == 0) ||
+				(c->width == 0 && c[-1].width == 2));
 			if (g->ascii)
 				CHECK((unsigned char)c->glyph[0] < 0x80 && c->glyph[1] == '\0');
 		}
@@ -67,8 +70,8 @@ static void check_grid(const struct grid *g)
 /* Files are not written and the program is not left: those need names and an end. */
 static bool is_safe(enum action_id action)
 {
-	return action != ACTION_SAVE_CAPTURE && action != ACTION_SAVE_FIGURE && action != ACTION_QUIT && action != ACTION_BACK &&
-		action != ACTION_ANSWER_YES && action != ACTION_START_RUN && action != ACTION_ACCEPT && action != ACTION_RUN;
+	return action != ACTION_SAVE_CAPTURE && action != ACTION_SAVE_FIGURE && action != ACTION_QUIT &&
+		action != ACTION_BACK && action != ACTION_ANSWER_YES && action != ACTION_START_RUN && action != ACTION_ACCEPT && action != ACTION_RUN;
 }
 
 static void do_anything(struct stage_set *s, uint64_t r)
@@ -101,7 +104,8 @@ TEST(app, no_order_of_keys_breaks_a_screen)
 		int n_prompt, n_response, n_head, n_kv_head;
 		struct theme theme;
 	} set[] = {
-		{400, 40, 9, 3, {DEPTH_RGB, true, false}}, {60, 40, 8, 8, {DEPTH_MONO, false, false}}, {20, 5, 4, 1, {DEPTH_16, true, true}},
+		{400, 40, 9, 3, {DEPTH_RGB, true, false}}, {60, 40, 8, 8, {DEPTH_MONO, false, false}},
+		{20, 5, 4, 1, {DEPTH_16, true, true}},
 		{300, 0, 6, 2, {DEPTH_256, false, true}},  {37, 3, 2, 2, {DEPTH_RGB, true, true}},
 	};
 	uint64_t x = test_seed() * 2654435761u + 1;
@@ -222,7 +226,8 @@ TEST(app, figures_say_the_command_that_draws_them_again)
 	press(&s.app, "Enter");
 	app_wait_until_idle(&s.app);
 	CHECK(access(path, R_OK) == 0);
-	CHECK(strstr(s.app.message, "kvglass export ") && strstr(s.app.message, "--figure overlay") && strstr(s.app.message, "--method snapkv"));
+	CHECK(strstr(s.app.message, "kvglass export ") && strstr(s.app.message, "--figure overlay") &&
+		strstr(s.app.message, "--method snapkv"));
 	CHECK(strstr(s.app.message, s.capture) && strstr(s.app.message, path));
 	close_set(&s);
 }
@@ -325,7 +330,8 @@ TEST(app, what_cannot_run_is_said_and_the_start_screen_stays)
 
 TEST(app, what_the_command_line_asked_for_ends_the_program_when_it_cannot_be_done)
 {
-	struct stage_set s = {.options = {.model = "/no/such/model.gguf", .prompt = "x", .prompt_bytes = 1, .protocol = protocol_default()}};
+	struct stage_set s = {.options = {.model = "/no/such/model.gguf", .prompt = "x", .prompt_bytes = 1,
+		.protocol = protocol_default()}};
 	open_set(&s, &plain);
 	CHECK(s.app.quit);
 	CHECK(s.app.failure.code != ERR_NONE && strstr(s.app.failure.text, "/no/such/model.gguf"));

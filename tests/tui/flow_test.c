@@ -21,7 +21,8 @@ static void make(struct prompt *p, const char *const *piece, int n, int n_respon
 		memcpy(text + offset[i], piece[i], strlen(piece[i]));
 		offset[i + 1] = offset[i] + (int32_t)strlen(piece[i]);
 	}
-	struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .head_dim = 8, .n_prompt = n - n_response, .n_response = n_response,
+	struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .head_dim = 8, .n_prompt = n - n_response,
+		.n_response = n_response,
 		.token = token, .offset = offset, .text = text, .complete = true};
 	CHECK_INT(capture_build(&p->capture, &parts, &e), 0);
 	CHECK_INT(token_text_build(&p->text, p->capture, &e), 0);
@@ -99,7 +100,8 @@ TEST(flow, long_words_and_tokens_wrap_anywhere)
 	drop(&p);
 }
 
-/* Every glyph of every token is put once, in reading order, inside the width, and first[] finds the token of each line. */
+/* Every glyph of every token is put once, in reading order, inside the width, and first[] finds the token of each
+ * line. */
 static void check_flow(const struct flow *f, const struct token_text *t);
 
 struct walk {
@@ -137,7 +139,8 @@ static void check_flow(const struct flow *f, const struct token_text *t)
 
 TEST(flow, any_text_at_any_width)
 {
-	static const char *const word[] = {"a", " the", "\n", "\n\n", "\t", "\xe4\xbd\xa0", "\xe4", " \xf0\x9f\x98\x80", "    ", "supercalifragilistic", "\xcc\x81", ""};
+	static const char *const word[] = {"a", " the", "\n", "\n\n", "\t", "\xe4\xbd\xa0", "\xe4", " \xf0\x9f\x98\x80",
+		"    ", "supercalifragilistic", "\xcc\x81", ""};
 	uint64_t x = test_seed();
 	for (int round = 0; round < 60; round++) {
 		const char *piece[60];

@@ -63,7 +63,8 @@ TEST(glyph, wide_characters_take_two_columns)
 	CHECK_INT(glyph_fit("abc", 3, 0), 0);
 }
 
-enum { MAY_DIFFER = 8 }; /* two libraries, two versions of Unicode; tui/term.c draws such characters as '?' of the right width */
+/* two libraries, two versions of Unicode; tui/term.c draws such characters as '?' of the right width */
+enum { MAY_DIFFER = 8 };
 
 /* Curses counts columns with wcwidth(): wherever the C library knows a character, both must say the same. */
 TEST(glyph, widths_are_those_of_the_c_library)

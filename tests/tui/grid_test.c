@@ -77,7 +77,8 @@ TEST(grid, wide_glyphs_stay_whole_whatever_is_drawn_over_them)
 
 TEST(grid, random_drawing_keeps_the_grid_whole)
 {
-	static const char *const word[] = {"a", "\xe4\xbd\xa0", "e\xcc\x81", "\xcc\x81", "\xf0\x9f\x98\x80z", "\x1b", "\xff", "\xe2\x80\x8d"};
+	static const char *const word[] = {"a", "\xe4\xbd\xa0", "e\xcc\x81", "\xcc\x81", "\xf0\x9f\x98\x80z", "\x1b",
+		"\xff", "\xe2\x80\x8d"};
 	struct grid g = {0};
 	uint64_t x = test_seed() | 1;
 	grid_resize(&g, 4, 9);
@@ -99,7 +100,8 @@ TEST(grid, ascii_grids_hold_only_ascii)
 	struct grid g = {.ascii = true};
 	char text[64];
 	grid_resize(&g, 1, 16);
-	grid_text(&g, grid_whole(&g), 0, 0, style_plain, "a\xc2\xb7\xe2\x96\xb2\xe4\xbd\xa0\xe2\x96\xa0\xc3\xa9\xcc\x81|e\xcc\x81\x80");
+	grid_text(&g, grid_whole(&g), 0, 0, style_plain,
+		"a\xc2\xb7\xe2\x96\xb2\xe4\xbd\xa0\xe2\x96\xa0\xc3\xa9\xcc\x81|e\xcc\x81\x80");
 	row_text(&g, 0, text);
 	CHECK_STR(text, "a.^??#?|??      ");
 	grid_free(&g);

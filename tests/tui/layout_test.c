@@ -52,12 +52,15 @@ static void check_layout(const struct layout_request *r)
 	int n = collect(&l, list);
 	for (int i = 0; i < n; i++) {
 		struct rect a = list[i].r;
-		bool inside = a.row >= 0 && a.col >= 0 && a.rows >= 0 && a.cols >= 0 && a.row + a.rows <= r->rows && a.col + a.cols <= r->cols;
+		bool inside = a.row >= 0 && a.col >= 0 && a.rows >= 0 && a.cols >= 0 && a.row + a.rows <= r->rows &&
+			a.col + a.cols <= r->cols;
 		if (!inside)
-			test_fail(__FILE__, __LINE__, "%d x %d: %s is %d,%d %d x %d", r->rows, r->cols, list[i].name, a.row, a.col, a.rows, a.cols);
+			test_fail(__FILE__, __LINE__, "%d x %d: %s is %d,%d %d x %d", r->rows, r->cols, list[i].name, a.row,
+				a.col, a.rows, a.cols);
 		for (int j = 0; j < i; j++)
 			if (overlap(a, list[j].r))
-				test_fail(__FILE__, __LINE__, "%d x %d: %s and %s overlap", r->rows, r->cols, list[i].name, list[j].name);
+				test_fail(__FILE__, __LINE__, "%d x %d: %s and %s overlap", r->rows, r->cols, list[i].name,
+					list[j].name);
 	}
 	CHECK(l.n_pane >= 1 && l.n_pane <= LAYOUT_MAX_PANE);
 	CHECK(l.n_pane <= (r->full ? 1 : r->n_pane));
@@ -79,11 +82,13 @@ static void check_layout(const struct layout_request *r)
 
 TEST(layout, every_size_is_sound)
 {
-	static const int shape[][3] = {{30, 9, 3}, {32, 32, 8}, {32, 32, 32}, {1, 1, 1}, {80, 64, 8}, {28, 12, 2}, {16, 128, 1}};
+	static const int shape[][3] = {{30, 9, 3}, {32, 32, 8}, {32, 32, 32}, {1, 1, 1}, {80, 64, 8}, {28, 12, 2},
+		{16, 128, 1}};
 	for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
 		for (int rows = 1; rows <= 200; rows += s == 0 ? 1 : 7) {
 			for (int cols = 1; cols <= 300; cols += s == 0 ? 1 : 11) {
-				struct layout_request r = {.rows = rows, .cols = cols, .n_pane = 1 + (rows + cols) % 6, .truth_first = rows % 3 != 0,
+				struct layout_request r = {.rows = rows, .cols = cols, .n_pane = 1 + (rows + cols) % 6,
+					.truth_first = rows % 3 != 0,
 					.full = cols % 5 == 0, .n_layer = shape[s][0], .n_head = shape[s][1], .n_kv_head = shape[s][2],
 					.half_blocks = rows % 2 == 0, .n_mark = 3 + cols % 2, .n_number = 4 + rows % 4};
 				if (r.full)
@@ -97,7 +102,8 @@ TEST(layout, every_size_is_sound)
 TEST(layout, smallest_screen_shows_three_methods)
 {
 	struct layout l;
-	struct layout_request r = {.rows = 24, .cols = 80, .n_pane = 4, .truth_first = true, .n_layer = 30, .n_head = 9, .n_kv_head = 3,
+	struct layout_request r = {.rows = 24, .cols = 80, .n_pane = 4, .truth_first = true, .n_layer = 30, .n_head = 9,
+		.n_kv_head = 3,
 		.half_blocks = true, .n_mark = 3, .n_number = 6};
 	layout_maps(&l, &r);
 	CHECK_INT(l.n_pane, 3);
@@ -111,7 +117,8 @@ TEST(layout, smallest_screen_shows_three_methods)
 TEST(layout, tall_screens_show_every_row_on_a_line_of_its_own)
 {
 	struct layout l;
-	struct layout_request r = {.rows = 70, .cols = 160, .n_pane = 3, .truth_first = true, .n_layer = 30, .n_head = 9, .n_kv_head = 3,
+	struct layout_request r = {.rows = 70, .cols = 160, .n_pane = 3, .truth_first = true, .n_layer = 30,
+		.n_head = 9, .n_kv_head = 3,
 		.half_blocks = true, .n_mark = 3, .n_number = 5};
 	layout_maps(&l, &r);
 	CHECK(!l.layers_half && !l.heads_half);

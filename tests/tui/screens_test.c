@@ -1,10 +1,11 @@
-/* Whole screens: every tests/screens/NAME.script is performed without a terminal and its last screen, glyphs and colours, is compared
- * with NAME.screen. `make rewrite-screens` writes those anew; look at the difference before you commit it (make picture).
+/* Whole screens: every tests/screens/NAME.script is performed without a terminal and its last screen, glyphs and
+ * colours, is compared with NAME.screen. `make rewrite-screens` writes those anew; look at the difference before
+ * you commit it (make picture).
  *
  * A script's first line says what it is shown on:
  *     # 24x80 24bit utf8 dark long
- * size, colours, charset, background, and the capture: long (700 tokens), short (30: within first and last), silent (no answer), wide
- * (24 layers of 32 heads on 8), or none for the start screen.
+ * size, colours, charset, background, and the capture: long (700 tokens), short (30: within first and last), silent
+ * (no answer), wide (24 layers of 32 heads on 8), or none for the start screen.
  */
 #include "tui/screen.h"
 #include "tests/support/test.h"
@@ -54,7 +55,8 @@ static int perform(const struct show *show, const char *script, const struct pla
 {
 	char path[600];
 	struct screen_options o = {.protocol = protocol_default(), .measure = {.window = 32, .n_response = 128, .seed = 1},
-		.color = show->color, .charset = show->charset, .background = show->background, .script = script, .dump = places->dump,
+		.color = show->color, .charset = show->charset, .background = show->background, .script = script,
+		.dump = places->dump,
 		.rows = show->rows, .columns = show->cols};
 	if (strcmp(show->capture, "none")) {
 		snprintf(path, sizeof path, "%s-%s.kvg", places->scratch, show->capture);
@@ -75,7 +77,8 @@ static void tell_difference(const char *name, const char *got, const char *want)
 	for (; *got || *want; line++) {
 		size_t a = strcspn(got, "\n"), b = strcspn(want, "\n");
 		if (a != b || memcmp(got, want, a)) {
-			test_fail(__FILE__, __LINE__, "%s line %d is\n      %.*s\n    not\n      %.*s", name, line, (int)(a > 400 ? 400 : a), got,
+			test_fail(__FILE__, __LINE__, "%s line %d is\n      %.*s\n    not\n      %.*s", name, line,
+				(int)(a > 400 ? 400 : a), got,
 				(int)(b > 400 ? 400 : b), want);
 			return;
 		}
@@ -119,7 +122,8 @@ static void try_script(const char *name, const struct places *places)
 		test_fail(__FILE__, __LINE__, "%s", e.text);
 		return;
 	}
-	if (sscanf(script, "# %dx%d %7s %7s %7s %7s", &show.rows, &show.cols, show.color, show.charset, show.background, show.capture) != 6)
+	if (sscanf(script, "# %dx%d %7s %7s %7s %7s", &show.rows, &show.cols, show.color, show.charset, show.background,
+		show.capture) != 6)
 		test_fail(__FILE__, __LINE__, "%s: the first line does not say what it is shown on", path);
 	else if (perform(&show, script, places, &e))
 		test_fail(__FILE__, __LINE__, "%s: %s", name, e.text);
@@ -157,7 +161,8 @@ TEST(screens, look_as_they_did)
 
 TEST(screens, wrong_scripts_name_the_line)
 {
-	struct screen_options o = {.protocol = protocol_default(), .model = "model.gguf", .script = "# one\nbudget-more\nno-such-thing\n"};
+	struct screen_options o = {.protocol = protocol_default(), .model = "model.gguf",
+		.script = "# one\nbudget-more\nno-such-thing\n"};
 	struct err e;
 	CHECK_INT(screen_run(&o, &e), ERR_USE);
 	CHECK(strstr(e.text, "line 3") && strstr(e.text, "no-such-thing"));

@@ -1,5 +1,5 @@
-/* The terminal itself, on a pseudo-terminal: what it is sent, and that it is given back whatever happens. Each case runs in a child,
- * as a user's shell would start it. */
+/* The terminal itself, on a pseudo-terminal: what it is sent, and that it is given back whatever happens. Each case
+ * runs in a child, as a user's shell would start it. */
 #include "tui/term.h"
 #include "tests/support/test.h"
 
@@ -265,7 +265,8 @@ TEST(term, libraries_do_not_write_over_the_screen)
 	struct session s;
 	start(&s, "xterm-256color", "truecolor", body_speak);
 	finish(&s);
-	const char *said = strstr(s.output, "a library spoke"), *later = strstr(s.output, "later"), *out = strstr(s.output, "\033[?1049l");
+	const char *said = strstr(s.output, "a library spoke"), *later = strstr(s.output, "later"),
+		*out = strstr(s.output, "\033[?1049l");
 	CHECK(said && later && out && later < out && out < said);
 	check_restored(&s);
 }
@@ -398,7 +399,8 @@ TEST(term, flags_are_checked)
 	CHECK(strstr(e.text, "many") != NULL);
 	CHECK_INT(term_theme_plain(&theme, &(struct term_options){.charset = "latin1"}, &e), ERR_USE);
 	CHECK_INT(term_theme_plain(&theme, &(struct term_options){.background = "grey"}, &e), ERR_USE);
-	CHECK_INT(term_theme_plain(&theme, &(struct term_options){.color = "256", .charset = "ascii", .background = "light"}, &e), 0);
+	CHECK_INT(term_theme_plain(&theme, &(struct term_options){.color = "256", .charset = "ascii",
+		.background = "light"}, &e), 0);
 	CHECK(theme.depth == DEPTH_256 && !theme.utf8 && theme.light);
 	CHECK_INT(term_theme_plain(&theme, &(struct term_options){0}, &e), 0);
 	CHECK(theme.depth == DEPTH_RGB && theme.utf8 && !theme.light);

@@ -105,8 +105,10 @@ TEST(theme, text_on_a_level_can_be_read)
 TEST(theme, roles_differ_without_colour)
 {
 	struct theme t = {.depth = DEPTH_MONO};
-	static const enum role apart[][2] = {{ROLE_KEPT, ROLE_EVICTED}, {ROLE_KEPT, ROLE_SOME}, {ROLE_SOME, ROLE_EVICTED}, {ROLE_ALWAYS, ROLE_EVICTED}, {ROLE_ALWAYS, ROLE_KEPT},
-		{ROLE_CURSOR, ROLE_KEPT}, {ROLE_PANE, ROLE_PANE_FOCUS}, {ROLE_FIELD, ROLE_FIELD_FOCUS}, {ROLE_LABEL, ROLE_LABEL_HERE}};
+	static const enum role apart[][2] = {{ROLE_KEPT, ROLE_EVICTED}, {ROLE_KEPT, ROLE_SOME},
+		{ROLE_SOME, ROLE_EVICTED}, {ROLE_ALWAYS, ROLE_EVICTED}, {ROLE_ALWAYS, ROLE_KEPT},
+		{ROLE_CURSOR, ROLE_KEPT}, {ROLE_PANE, ROLE_PANE_FOCUS}, {ROLE_FIELD, ROLE_FIELD_FOCUS},
+		{ROLE_LABEL, ROLE_LABEL_HERE}};
 	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
 		CHECK(theme_style(&t, apart[i][0]).attr != theme_style(&t, apart[i][1]).attr);
 	for (int role = 0; role < N_ROLE; role++) {
@@ -122,7 +124,8 @@ TEST(theme, roles_differ_without_colour)
 
 TEST(theme, greys_can_be_read_on_their_background)
 {
-	static const enum role text[] = {ROLE_DIM, ROLE_LABEL, ROLE_LOW, ROLE_MIDDLE, ROLE_HIGH, ROLE_PROTECTED, ROLE_TEMPLATE,
+	static const enum role text[] = {ROLE_DIM, ROLE_LABEL, ROLE_LOW, ROLE_MIDDLE, ROLE_HIGH, ROLE_PROTECTED,
+		ROLE_TEMPLATE,
 		ROLE_RESPONSE, ROLE_MARK, ROLE_GOOD, ROLE_WARN, ROLE_ERROR, ROLE_BAR, ROLE_BAR_STRONG};
 	for (int light = 0; light < 2; light++) {
 		struct theme t = {.depth = DEPTH_RGB, .light = light};
@@ -131,7 +134,8 @@ TEST(theme, greys_can_be_read_on_their_background)
 			uint32_t fg = s.fg == COLOUR_DEFAULT ? (light ? 0x000000 : 0xffffff) : s.fg;
 			uint32_t bg = s.bg == COLOUR_DEFAULT ? (light ? 0xffffff : 0x000000) : s.bg;
 			if (!(contrast(fg, bg) >= 4.5))
-				test_fail(__FILE__, __LINE__, "role %d on a %s background: contrast %.1f", (int)text[i], light ? "light" : "dark",
+				test_fail(__FILE__, __LINE__, "role %d on a %s background: contrast %.1f", (int)text[i],
+					light ? "light" : "dark",
 					contrast(fg, bg));
 		}
 	}

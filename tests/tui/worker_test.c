@@ -78,7 +78,8 @@ static const char prompt[] = "The harbour office keeps a careful ledger of every
 
 static struct run_order order_for(const char *model)
 {
-	return (struct run_order){.model = model, .prompt = prompt, .prompt_bytes = sizeof prompt - 1, .modules = "untrained",
+	return (struct run_order){.model = model, .prompt = prompt, .prompt_bytes = sizeof prompt - 1,
+		.modules = "untrained",
 		.measure = {.mode = PROMPT_RAW, .window = 8, .n_response = 12, .seed = 1, .n_threads = 1}};
 }
 

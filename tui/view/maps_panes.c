@@ -23,21 +23,25 @@ static enum ramp_colour ramp_of(const struct look *l, int series)
 	return look_scale(l) == RAMP_DIFFERENCE && series > 0 ? RAMP_DIVERGING : RAMP_VIRIDIS;
 }
 
+/* What lies beyond the map's first and last column: protected tokens, or more of the same. */
 static void draw_edges(const struct block *b, int line)
 {
+	static const char more[] = "\xe2\x80\xa6";
 	const struct look *l = &b->app->look;
 	const struct selection *select = &evaluation_protocol(l->snap->evaluation)->select;
 	struct look_window w = look_visible(l);
 	struct style s = theme_style(&b->app->theme, ROLE_PROTECTED);
-	grid_text(b->g, b->map, line, 0, s, w.from > 0 ? "\xe2\x80\xa6" : l->snap->n_candidate > 0 && select->sink > 0 ? "S" : " ");
-	grid_text(b->g, b->map, line, b->map.cols - 1, s,
-		w.from + w.span < l->snap->n_shown ? "\xe2\x80\xa6" : l->snap->n_candidate > 0 && select->window > 0 ? "W" : " ");
+	bool masked = l->snap->n_candidate > 0; /* else the whole prompt is on the map */
+	const char *first = masked && select->sink > 0 ? "S" : " ", *last = masked && select->window > 0 ? "W" : " ";
+	grid_text(b->g, b->map, line, 0, s, w.from > 0 ? more : first);
+	grid_text(b->g, b->map, line, b->map.cols - 1, s, w.from + w.span < l->snap->n_shown ? more : last);
 }
 
 static void draw_map_line(const struct block *b, int line, struct pair rows)
 {
 	const struct look *l = &b->app->look;
 	const struct theme *t = &b->app->theme;
+	enum ramp_colour ramp = ramp_of(l, b->series);
 	int cols = b->map.cols - 2;
 	const float *top = rows.top >= 0 ? columns_row(b->columns, l, b->series, b->layer, rows.top, cols) : NULL;
 	const float *bottom = rows.bottom >= 0 ? columns_row(b->columns, l, b->series, b->layer, rows.bottom, cols) : NULL;
@@ -46,8 +50,8 @@ static void draw_map_line(const struct block *b, int line, struct pair rows)
 	draw_edges(b, line);
 	for (int col = 0; col < cols; col++) {
 		char glyph[8];
-		struct style s = b->half ? theme_half_cell(t, ramp_of(l, b->series), top[col], bottom ? bottom[col] : NAN, glyph)
-		                         : theme_cell(t, ramp_of(l, b->series), top[col], glyph);
+		struct style s = b->half ? theme_half_cell(t, ramp, top[col], bottom ? bottom[col] : NAN, glyph)
+		                         : theme_cell(t, ramp, top[col], glyph);
 		grid_text(b->g, b->map, line, col + 1, s, glyph);
 	}
 }
@@ -81,7 +85,8 @@ static enum role agreement_role(double share)
 	return isnan(share) ? ROLE_DIM : share < 0.5 ? ROLE_LOW : share < 0.8 ? ROLE_MIDDLE : ROLE_HIGH;
 }
 
-static void draw_agreement(struct app *app, struct grid *g, struct rect r, int line, int col, int series, struct scope scope)
+static void draw_agreement(struct app *app, struct grid *g, struct rect r, int line, int col, int series,
+	struct scope scope)
 {
 	double share = look_agreement(&app->look, app->look.snap->series[series].method, scope).mass_ratio;
 	struct style s = theme_style(&app->theme, agreement_role(share));
@@ -119,8 +124,8 @@ static void draw_heads(struct app *app, struct maps *m, struct grid *g, int pane
 	const struct layout_pane *p = &m->layout.pane[pane];
 	const struct capture *c = app->look.snap->capture;
 	int group = look_group(&app->look);
-	struct block b = {.app = app, .g = g, .columns = &m->heads[pane], .series = m->series[pane], .layer = app->look.layer,
-		.half = m->layout.heads_half, .map = p->heads};
+	struct block b = {.app = app, .g = g, .columns = &m->heads[pane], .series = m->series[pane],
+		.layer = app->look.layer, .half = m->layout.heads_half, .map = p->heads};
 	if (app->look.snap->series[b.series].method < 0)
 		return;
 	for (int line = 0; line < p->heads.rows; line++) {
@@ -128,7 +133,8 @@ static void draw_heads(struct app *app, struct maps *m, struct grid *g, int pane
 		draw_map_line(&b, line, rows);
 		if (m->in_heads)
 			draw_cursor(&b, line, rows, app->look.head);
-		if (rows.top >= 0 && rows.top % group == 0 && b.series > 0 && p->heads_agree.cols > 0) /* one set of tokens for the group */
+		/* one set of tokens for the group */
+		if (rows.top >= 0 && rows.top % group == 0 && b.series > 0 && p->heads_agree.cols > 0)
 			draw_agreement(app, g, p->heads_agree, line, 0, b.series, (struct scope){b.layer, rows.top / group});
 	}
 }
@@ -152,8 +158,8 @@ static void draw_layer_labels(const struct app *app, const struct maps *m, struc
 		struct pair rows = maps_layers_on_line(m, app->look.snap->capture, line);
 		bool at = rows.top == here || rows.bottom == here;
 		if (rows.top >= 0)
-			grid_printf(g, m->layout.layer_label, line, 0, theme_style(&app->theme, label_role(at)), "L%3d%s", at ? here : rows.top,
-				label_mark(at, !m->in_heads));
+			grid_printf(g, m->layout.layer_label, line, 0, theme_style(&app->theme, label_role(at)), "L%3d%s",
+				at ? here : rows.top, label_mark(at, !m->in_heads));
 	}
 }
 
@@ -175,8 +181,8 @@ static void draw_head_labels(const struct app *app, const struct maps *m, struct
 		if (rows.top < 0)
 			continue;
 		grid_text(g, m->layout.head_label, line, 0, theme_style(&app->theme, ROLE_RULE), bracket(rows, group));
-		grid_printf(g, m->layout.head_label, line, 1, theme_style(&app->theme, label_role(at)), "Q%-2d%s", at ? here : rows.top,
-			label_mark(at, m->in_heads));
+		grid_printf(g, m->layout.head_label, line, 1, theme_style(&app->theme, label_role(at)), "Q%-2d%s",
+			at ? here : rows.top, label_mark(at, m->in_heads));
 	}
 }
 
@@ -200,7 +206,8 @@ static void say_series(const struct app *app, int i, int room, char *out, size_t
 	if (!strcmp(s->name, "snapkv") && c->window > 0)
 		snprintf(window, sizeof window, " w%d", c->window);
 	if (i == 0 && s->n_rows_due > s->n_rows)
-		snprintf(out, out_bytes, room < 30 ? "TRUTH %d of %d" : "TRUTH from %d of %d answer rows", s->n_rows, s->n_rows_due);
+		snprintf(out, out_bytes, room < 30 ? "TRUTH %d of %d" : "TRUTH from %d of %d answer rows", s->n_rows,
+			s->n_rows_due);
 	else if (i == 0)
 		snprintf(out, out_bytes, room < 26 ? "TRUTH" : "TRUTH what the answer read");
 	if (i == 0)
@@ -219,7 +226,8 @@ static void draw_titles(const struct app *app, const struct maps *m, struct grid
 		int room = r.cols - (agrees ? 6 : 1);
 		char title[200];
 		say_series(app, m->series[i], room, title, sizeof title);
-		grid_text_cut(g, r, 0, 0, room, theme_style(&app->theme, m->series[i] == app->look.focus ? ROLE_PANE_FOCUS : ROLE_PANE), title);
+		enum role role = m->series[i] == app->look.focus ? ROLE_PANE_FOCUS : ROLE_PANE;
+		grid_text_cut(g, r, 0, 0, room, theme_style(&app->theme, role), title);
 		if (agrees)
 			grid_text_right(g, r, 0, theme_style(&app->theme, ROLE_DIM), "best");
 	}
@@ -231,7 +239,8 @@ static void draw_ruler(const struct app *app, const struct maps *m, struct grid 
 	const struct look *l = &app->look;
 	struct rect r = m->layout.pane[pane].ruler;
 	struct look_window w = look_visible(l);
-	const uint8_t *sink = l->snap->prompt_sink + (size_t)l->layer * (size_t)l->snap->capture->n_prompt + l->snap->shown_first;
+	size_t row = (size_t)l->layer * (size_t)l->snap->capture->n_prompt;
+	const uint8_t *sink = l->snap->prompt_sink + row + l->snap->shown_first;
 	int cols = r.cols - 2;
 	for (int col = 0; col < cols; col++) {
 		int begin, end;
@@ -276,7 +285,8 @@ static void draw_legend(const struct app *app, const struct maps *m, struct grid
 	col += grid_text(g, r, 0, col, dim, words[look_scale(l)][1]);
 	look_column(w, cols, 0, &begin, &end);
 	double tokens = (double)w.span / cols;
-	snprintf(each, sizeof each, tokens < 1.5 ? "column = 1 token" : "column = %.0f tokens, %s", tokens, words[look_scale(l)][2]);
+	snprintf(each, sizeof each, tokens < 1.5 ? "column = 1 token" : "column = %.0f tokens, %s", tokens,
+		words[look_scale(l)][2]);
 	col += 3 + grid_text(g, r, 0, col + 3, dim, each);
 	col += 3 + grid_text(g, r, 0, col + 3, theme_style(&app->theme, ROLE_MARK), "\xe2\x96\xb2");
 	col += grid_text(g, r, 0, col, dim, " in-prompt sinks");

@@ -29,25 +29,29 @@ static void help_close(void *state)
 
 /* Paragraphs; wrapped to the screen. */
 static const char *const reading_maps[] = {
-	"One pane a method, TRUTH first: what the model's own answer read. A row is a layer, its heads averaged, or one query head; "
-	"a column is a stretch of the prompt. Colour is lift: 1\xc3\x97 is the share of attention that a uniform map would give a token, "
-	"100\xc3\x97 a hundred times that.",
-	"S and W are the first and last tokens, which every method keeps. \xe2\x96\xb2 marks in-prompt sinks: tokens that most heads of the "
-	"layer read whatever is asked.",
-	"best, beside every row: truth's mass on what the method keeps at this budget, as a share of the best choice of as many tokens.",
-	"truth's picks: how many of the tokens that truth would choose are chosen. survives from: the smallest budget that keeps the token.",
-	"chance: what a random choice finds. untrained: lookahead rows that were never trained. ceiling: truth of the odd answer rows "
-	"against truth of the even ones; no method can be expected to do better.",
+	"One pane a method, TRUTH first: what the model's own answer read. A row is a layer, its heads averaged, "
+	"or one query head; a column is a stretch of the prompt. Colour is lift: 1\xc3\x97 is the share of "
+	"attention that a uniform map would give a token, 100\xc3\x97 a hundred times that.",
+	"S and W are the first and last tokens, which every method keeps. \xe2\x96\xb2 marks in-prompt sinks: "
+	"tokens that most heads of the layer read whatever is asked.",
+	"best, beside every row: truth's mass on what the method keeps at this budget, as a share of the best "
+	"choice of as many tokens.",
+	"truth's picks: how many of the tokens that truth would choose are chosen. survives from: the smallest "
+	"budget that keeps the token.",
+	"chance: what a random choice finds. untrained: lookahead rows that were never trained. ceiling: truth "
+	"of the odd answer rows against truth of the even ones; no method can be expected to do better.",
 	NULL,
 };
 static const char *const reading_text[] = {
-	"The prompt, coloured by one method (Tab) in the scope (a): one KV head, a layer, or everything. Bold and underlined tokens are "
-	"kept, dim ones evicted; with many heads in the scope: kept by half of them or more, by some, by none. The answer stands below.",
+	"The prompt, coloured by one method (Tab) in the scope (a): one KV head, a layer, or everything. Bold "
+	"and underlined tokens are kept, dim ones evicted; with many heads in the scope: kept by half of them or "
+	"more, by some, by none. The answer stands below.",
 	NULL,
 };
 static const char *const reading_start[] = {
-	"Name a saved capture, or a model (.gguf or a Hugging Face folder) and a prompt. Modules are LookaheadKV modules (.safetensors), "
-	"or the word untrained: random lookahead rows, a control. Tab completes names of files.",
+	"Name a saved capture, or a model (.gguf or a Hugging Face folder) and a prompt. Modules are LookaheadKV "
+	"modules (.safetensors), or the word untrained: random lookahead rows, a control. Tab completes names of "
+	"files.",
 	NULL,
 };
 

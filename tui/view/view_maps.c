@@ -1,4 +1,5 @@
-/* Maps: every layer, and the heads of one, for several methods side by side; under them the text around the cursor and the numbers. */
+/* Maps: every layer, and the heads of one, for several methods side by side; under them the text around the cursor
+ * and the numbers. */
 #include "tui/view/maps.h"
 
 #include <stdlib.h>
@@ -59,8 +60,10 @@ static void make_layout(const struct app *app, struct maps *m)
 	const struct look *l = &app->look;
 	const struct capture *c = l->snap->capture;
 	struct layout_request r = {
-		.rows = app->rows, .cols = app->cols, .n_pane = l->snap->n_series, .truth_first = !m->full || l->focus == 0, .full = m->full,
-		.n_layer = c->n_layer, .n_head = c->n_head, .n_kv_head = c->n_kv_head, .half_blocks = theme_half_blocks(&app->theme),
+		.rows = app->rows, .cols = app->cols, .n_pane = l->snap->n_series, .full = m->full,
+		.truth_first = !m->full || l->focus == 0,
+		.n_layer = c->n_layer, .n_head = c->n_head, .n_kv_head = c->n_kv_head,
+		.half_blocks = theme_half_blocks(&app->theme),
 		.n_number = numbers_lines(app),
 	};
 	m->n_mark = choose_marks(m, l);
@@ -220,14 +223,16 @@ static bool point_at_map(struct app *app, struct maps *m, const struct event *at
 		if (!in_layers && !in_heads)
 			continue;
 		struct rect r = in_layers ? p->layers : p->heads;
-		struct pair rows = in_layers ? maps_layers_on_line(m, c, at->row - r.row) : maps_heads_on_line(m, c, at->row - r.row);
+		int line = at->row - r.row;
+		struct pair rows = in_layers ? maps_layers_on_line(m, c, line) : maps_heads_on_line(m, c, line);
 		int col = at->col - r.col - 1;
 		if (rows.top < 0)
 			return true;
 		app->look.focus = m->series[i];
 		m->in_heads = in_heads;
 		int here = in_layers ? app->look.layer : app->look.head;
-		int row = here == rows.top && rows.bottom >= 0 ? rows.bottom : rows.top; /* a second click: the other row of the line */
+		/* a second click: the other row of the line */
+		int row = here == rows.top && rows.bottom >= 0 ? rows.bottom : rows.top;
 		look_set_head(&app->look, in_layers ? row : app->look.layer, in_layers ? app->look.head : row);
 		if (col >= 0 && col < maps_cols(m))
 			go_to_column(app, m, col);

@@ -50,7 +50,8 @@ static void draw_head(const struct app *app, struct grid *g, struct rect r, stru
 	struct style dim = theme_style(&app->theme, ROLE_DIM);
 	char here[40];
 	if (l->scope == LOOK_HEAD)
-		snprintf(here, sizeof here, "HERE L%d\xc2\xb7%s%d", l->layer, look_n_unit(l) == l->snap->capture->n_kv_head ? "KV" : "Q", look_unit(l));
+		snprintf(here, sizeof here, "HERE L%d\xc2\xb7%s%d", l->layer,
+			look_n_unit(l) == l->snap->capture->n_kv_head ? "KV" : "Q", look_unit(l));
 	else if (l->scope == LOOK_LAYER)
 		snprintf(here, sizeof here, "HERE L%d", l->layer);
 	else
@@ -59,7 +60,8 @@ static void draw_head(const struct app *app, struct grid *g, struct rect r, stru
 	put_right(g, r, 0, at.picks, dim, "truth's picks");
 	put_right(g, r, 0, at.mass, dim, "best mass");
 	put_right(g, r, 0, at.lift, dim, "lift");
-	put_right(g, r, 0, at.token, dim, l->scope != LOOK_HEAD ? "heads keep it" : r.cols < WIDE ? "survives from" : "this token survives from");
+	const char *survival = r.cols < WIDE ? "survives from" : "this token survives from";
+	put_right(g, r, 0, at.token, dim, l->scope == LOOK_HEAD ? survival : "heads keep it");
 	put_right(g, r, 0, at.all, dim, "ALL best mass");
 }
 
@@ -72,8 +74,8 @@ static void say_survival(struct look *l, int series, char *out, size_t out_bytes
 	else if (v.kept == KEPT_UNKNOWN)
 		snprintf(out, out_bytes, "\xe2\x80\x93");
 	else if (l->scope == LOOK_HEAD)
-		snprintf(out, out_bytes, "%s", number_grouped(budget, evaluation_survival(l->snap->evaluation, l->snap->series[series].method, l->layer,
-			look_unit(l), l->token)));
+		snprintf(out, out_bytes, "%s", number_grouped(budget, evaluation_survival(l->snap->evaluation,
+			l->snap->series[series].method, l->layer, look_unit(l), l->token)));
 	else
 		snprintf(out, out_bytes, "%d of %d", v.votes, v.of);
 }
@@ -84,7 +86,8 @@ static void draw_row(struct app *app, struct grid *g, struct rect r, struct colu
 	const struct series *s = &l->snap->series[series];
 	int k = look_k(l);
 	struct style plain = theme_style(&app->theme, series == l->focus ? ROLE_STRONG : ROLE_PLAIN);
-	struct agreement here = look_agreement(l, s->method, look_scope(l)), all = look_agreement(l, s->method, (struct scope){-1, -1});
+	struct agreement here = look_agreement(l, s->method, look_scope(l)),
+		all = look_agreement(l, s->method, (struct scope){-1, -1});
 	char text[64], count[32];
 	grid_text_cut(g, r, row, 1, at.picks - 13, plain, series == 0 ? "truth" : s->label);
 	if (isnan(here.hits))
@@ -93,7 +96,8 @@ static void draw_row(struct app *app, struct grid *g, struct rect r, struct colu
 		snprintf(text, sizeof text, "%s of %d", number_count(count, here.hits), k);
 	put_right(g, r, row, at.picks, plain, text);
 	put_right(g, r, row, at.mass, plain, number_percent(text, here.mass_ratio));
-	put_right(g, r, row, at.lift, plain, number_lift(text, snapshot_token_lift(l->snap, series, look_scope(l), l->token)));
+	put_right(g, r, row, at.lift, plain, number_lift(text,
+		snapshot_token_lift(l->snap, series, look_scope(l), l->token)));
 	say_survival(l, series, text, sizeof text);
 	put_right(g, r, row, at.token, plain, text);
 	put_right(g, r, row, at.all, plain, number_percent(text, all.mass_ratio));
@@ -124,7 +128,8 @@ static void say_warning(const struct app *app, char *out, size_t bytes)
 	if (look_k(&app->look) < 0)
 		snprintf(out, bytes, "agreement is not defined: nothing to choose from");
 	else if (s->series[0].method < 0)
-		snprintf(out, bytes, app->work.running ? "agreement comes with the answer" : "no answer was measured: agreement is not defined");
+		snprintf(out, bytes, "%s", app->work.running ? "agreement comes with the answer"
+		                                             : "no answer was measured: agreement is not defined");
 	else if (failed)
 		snprintf(out, bytes, "%s: %s", failed->name, failed->detail);
 }

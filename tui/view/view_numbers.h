@@ -1,4 +1,5 @@
-/* The numbers under the maps: how well each method agrees with truth here and everywhere, beside chance and truth's own ceiling. */
+/* The numbers under the maps: how well each method agrees with truth here and everywhere, beside chance and truth's
+ * own ceiling. */
 #ifndef KVGLASS_TUI_VIEW_NUMBERS_H
 #define KVGLASS_TUI_VIEW_NUMBERS_H
 

@@ -30,7 +30,8 @@ static const struct {
 	[ROW_SOURCE] = {"Prompt from", KIND_CHOICE, source_words, "\xe2\x86\x90 \xe2\x86\x92 or Space changes it"},
 	[ROW_FILE] = {"Prompt file", KIND_PATH, NULL, "a text file, UTF-8; its bytes are taken as they are"},
 	[ROW_TYPED] = {"Prompt", KIND_TEXT, NULL, "^J starts a new line; pasted text keeps its lines"},
-	[ROW_MODE] = {"Prompt is", KIND_CHOICE, mode_words, "raw text recognises control tokens; chat wraps it in the model's template"},
+	[ROW_MODE] = {"Prompt is", KIND_CHOICE, mode_words,
+		"raw text recognises control tokens; chat wraps it in the model's template"},
 	[ROW_LENGTH] = {"Answer", KIND_NUMBER, NULL, "tokens at most; truth is what they read: below 32 it is noisy"},
 	[ROW_RUN] = {"Run", KIND_BUTTON, NULL, "Enter starts; ^R from any field"},
 };
@@ -66,10 +67,12 @@ static int fill(struct start *s, const struct screen_options *o, struct err *e)
 	s->choice[ROW_SOURCE] = !from_file;
 	s->choice[ROW_MODE] = (int)o->measure.mode;
 	s->field[ROW_TYPED].many_lines = true;
-	bool ok = field_set(&s->field[ROW_CAPTURE], "") && field_set(&s->field[ROW_MODEL], o->model ? o->model : sample ? sample : "") &&
+	bool ok = field_set(&s->field[ROW_CAPTURE], "") &&
+		field_set(&s->field[ROW_MODEL], o->model ? o->model : sample ? sample : "") &&
 		field_set(&s->field[ROW_MODULES], o->modules ? o->modules : "") &&
 		field_set(&s->field[ROW_FILE], o->prompt_file ? o->prompt_file : "") &&
-		field_set(&s->field[ROW_TYPED], o->prompt && !from_file ? o->prompt : "") && field_set(&s->field[ROW_LENGTH], length);
+		field_set(&s->field[ROW_TYPED], o->prompt && !from_file ? o->prompt : "") &&
+		field_set(&s->field[ROW_LENGTH], length);
 	free(sample);
 	s->focus = *s->field[ROW_MODEL].text ? from_file ? ROW_FILE : ROW_TYPED : ROW_MODEL;
 	return ok ? 0 : (int)err_set(e, ERR_MEMORY, "the start screen: out of memory");
@@ -322,7 +325,8 @@ static void draw_probe(struct app *app, const struct start *s, struct grid *g, s
 {
 	bool bad = s->has_probe && s->probe.kind == NOTE_BAD_PROBE;
 	if (s->has_probe && !strcmp(s->probed, s->field[ROW_MODEL].text))
-		grid_text_cut(g, line, 0, LABEL_COLS, line.cols - LABEL_COLS, theme_style(&app->theme, bad ? ROLE_ERROR : ROLE_DIM), s->probe.text);
+		grid_text_cut(g, line, 0, LABEL_COLS, line.cols - LABEL_COLS,
+			theme_style(&app->theme, bad ? ROLE_ERROR : ROLE_DIM), s->probe.text);
 }
 
 static void start_draw(struct app *app, void *state, struct grid *g)

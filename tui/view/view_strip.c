@@ -45,7 +45,8 @@ static enum role kept_role(enum kept kept)
 /* A mark as wide as the token: a block in one head, a count in a layer, a bar of the share in all heads. */
 static const char *kept_glyph(struct verdict v)
 {
-	static const char *const bar[] = {" ", "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84", "\xe2\x96\x85", "\xe2\x96\x86",
+	static const char *const bar[] = {" ", "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
+		"\xe2\x96\x85", "\xe2\x96\x86",
 		"\xe2\x96\x87", "\xe2\x96\x88"};
 	static const char *const digit[] = {" ", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 	if (v.kept == KEPT_SINK)
@@ -80,7 +81,8 @@ static void put_marks(const struct pen *p, const struct verdict *v, int width)
 {
 	for (int i = 0; i < p->n_series; i++)
 		for (int k = 0; k < width; k++)
-			grid_text(p->g, text_part(p, p->rect), 1 + i, p->col + k, theme_style(&p->app->theme, kept_role(v[i].kept)), kept_glyph(v[i]));
+			grid_text(p->g, text_part(p, p->rect), 1 + i, p->col + k,
+				theme_style(&p->app->theme, kept_role(v[i].kept)), kept_glyph(v[i]));
 }
 
 static struct style text_style(const struct pen *p, int token)
@@ -123,7 +125,8 @@ static bool put_token(struct pen *p, int token)
 			note_cell(p->strip, p, token);
 		noted = true;
 		bool line_end = glyph.kind == GLYPH_NEWLINE;
-		grid_bytes(p->g, text_part(p, p->rect), 0, p->col, text_style(p, token), line_end ? "\xe2\x86\xb5" : text + i, line_end ? 3 : used);
+		grid_bytes(p->g, text_part(p, p->rect), 0, p->col, text_style(p, token),
+			line_end ? "\xe2\x86\xb5" : text + i, line_end ? 3 : used);
 		put_marks(p, v, width);
 		p->col += width;
 		i += used;
@@ -138,13 +141,16 @@ static void draw_names(const struct pen *p, int rect)
 	for (int i = 0; i < p->n_series; i++) {
 		bool focus = p->series[i] == p->app->look.focus;
 		const char *label = p->series[i] == 0 ? "truth" : p->app->look.snap->series[p->series[i]].label;
-		grid_text_cut(p->g, p->r[rect], 1 + i, 1, NAME_COLS - 2, focus ? theme_style(&p->app->theme, ROLE_LABEL_HERE) : plain, label);
+		grid_text_cut(p->g, p->r[rect], 1 + i, 1, NAME_COLS - 2,
+			focus ? theme_style(&p->app->theme, ROLE_LABEL_HERE) : plain, label);
 	}
 }
 
-void strip_draw(struct strip *s, struct app *app, struct grid *g, const struct rect *r, int n_rect, const int *series, int n_series)
+void strip_draw(struct strip *s, struct app *app, struct grid *g, const struct rect *r, int n_rect,
+	const int *series, int n_series)
 {
-	struct pen p = {.strip = s, .app = app, .g = g, .r = r, .n_rect = n_rect, .width = r[0].cols - NAME_COLS - 1, .series = series,
+	struct pen p = {.strip = s, .app = app, .g = g, .r = r, .n_rect = n_rect, .width = r[0].cols - NAME_COLS - 1,
+		.series = series,
 		.n_series = n_series};
 	const struct token_text *t = app->look.snap->text;
 	s->n_cell = 0;

@@ -16,7 +16,8 @@ struct strip {
 	} cell[STRIP_MAX_CELLS];
 };
 
-void strip_draw(struct strip *s, struct app *app, struct grid *g, const struct rect *r, int n_rect, const int *series, int n_series);
+void strip_draw(struct strip *s, struct app *app, struct grid *g, const struct rect *r, int n_rect,
+	const int *series, int n_series);
 int strip_token_at(const struct strip *s, int row, int col); /* -1: none there */
 
 #endif

@@ -1,5 +1,5 @@
-/* Text: the prompt as text, every token coloured by one method in the present scope, kept and evicted ones told apart by more than
- * colour; the response below. The lines never move when a budget or a method changes. */
+/* Text: the prompt as text, every token coloured by one method in the present scope, kept and evicted ones told
+ * apart by more than colour; the response below. The lines never move when a budget or a method changes. */
 #include "tui/view.h"
 
 #include <math.h>
@@ -22,7 +22,8 @@ struct text {
 	struct flow flow;
 	int flow_serial;  /* snapshot it belongs to */
 	int first_line;   /* on the screen's first line */
-	int shown_token;  /* that the last frame followed; the text may be scrolled away from the cursor until it moves again */
+	/* that the last frame followed; the text may be scrolled away from the cursor until it moves again */
+	int shown_token;
 	float *level;     /* (n_prompt) ramp levels of the method in the scope */
 	struct level_key {
 		int serial, series, scope, scale, layer, unit;
@@ -55,7 +56,8 @@ static bool lift_of(const struct look *l, int series, float *out, float *largest
 		if (!snapshot_unit_lift(l->snap, series, l->layer, look_unit(l), out))
 			return false;
 	} else {
-		shared = l->scope == LOOK_LAYER ? snapshot_layer_lift(l->snap, series, l->layer, NULL) : snapshot_all_lift(l->snap, series);
+		shared = l->scope == LOOK_LAYER ? snapshot_layer_lift(l->snap, series, l->layer, NULL)
+		                                : snapshot_all_lift(l->snap, series);
 		if (!shared)
 			return false;
 		memcpy(out, shared, (size_t)l->snap->capture->n_prompt * sizeof *out);
@@ -69,7 +71,8 @@ static bool lift_of(const struct look *l, int series, float *out, float *largest
 static bool percentile_of(const struct look *l, int series, float *out)
 {
 	int method = l->snap->series[series].method, n = l->snap->n_candidate, units = look_n_unit(l);
-	int from_layer = l->scope == LOOK_ALL ? 0 : l->layer, to_layer = l->scope == LOOK_ALL ? l->snap->capture->n_layer - 1 : l->layer;
+	int from_layer = l->scope == LOOK_ALL ? 0 : l->layer,
+		to_layer = l->scope == LOOK_ALL ? l->snap->capture->n_layer - 1 : l->layer;
 	int from = l->scope == LOOK_HEAD ? look_unit(l) : 0, to = l->scope == LOOK_HEAD ? from : units - 1;
 	if (method < 0)
 		return false;
@@ -97,14 +100,16 @@ static void to_levels(const struct look *l, int series, float *value, float *scr
 	for (int j = 0; j < l->snap->capture->n_prompt; j++) {
 		if (signed_)
 			value[j] = log10f(fmaxf(value[j], 1)) - log10f(fmaxf(scratch[j], 1));
-		value[j] = j >= l->snap->first && j < l->snap->first + l->snap->n_candidate ? ramp_level(scale, value[j], largest) : NAN;
+		value[j] = j >= l->snap->first && j < l->snap->first + l->snap->n_candidate
+			? ramp_level(scale, value[j], largest) : NAN;
 	}
 }
 
 /* Levels of every token, made when method, scope or scale change; the budget does not matter. NULL: not measured. */
 static const float *levels(struct text *t, const struct look *l)
 {
-	struct level_key key = {l->snap->serial, l->focus, (int)l->scope, (int)look_scale(l), l->scope == LOOK_ALL ? -1 : l->layer,
+	struct level_key key = {l->snap->serial, l->focus, (int)l->scope, (int)look_scale(l),
+		l->scope == LOOK_ALL ? -1 : l->layer,
 		l->scope == LOOK_HEAD ? look_unit(l) : -1};
 	if (t->level && !memcmp(&key, &t->level_key, sizeof key))
 		return t->level;
@@ -160,12 +165,17 @@ static enum role kept_role(enum kept kept)
 	}
 }
 
+static enum ramp_colour ramp_of(const struct look *l)
+{
+	return look_scale(l) == RAMP_DIFFERENCE && l->focus > 0 ? RAMP_DIVERGING : RAMP_VIRIDIS;
+}
+
 /* Colour says how important a token is; bold and underline, plain, or dim say whether it is kept. */
 static struct style token_style(const struct canvas *c, const float *level, int token)
 {
 	struct look *l = &c->app->look;
 	const struct theme *t = &c->app->theme;
-	enum ramp_colour ramp = look_scale(l) == RAMP_DIFFERENCE && l->focus > 0 ? RAMP_DIVERGING : RAMP_VIRIDIS;
+	enum ramp_colour ramp = ramp_of(l);
 	if (token == l->token)
 		return theme_style(t, ROLE_CURSOR);
 	enum kept kept = kept_verdict(l, l->focus, token).kept;
@@ -183,7 +193,8 @@ static void draw_tokens(struct canvas *c, const float *level)
 	const struct token_text *t = c->app->look.snap->text;
 	const struct flow *f = &c->text->flow;
 	int last = c->text->first_line + c->r.rows;
-	for (int i = c->text->first_line < f->n_lines ? f->first[c->text->first_line] : t->n; i < t->n && f->line[i] < last; i++) {
+	int begin = c->text->first_line < f->n_lines ? f->first[c->text->first_line] : t->n;
+	for (int i = begin; i < t->n && f->line[i] < last; i++) {
 		c->style = i < t->n_prompt ? token_style(c, level, i) : theme_style(&c->app->theme, ROLE_RESPONSE);
 		flow_token(f, t, i, put_glyph, c);
 	}
@@ -202,7 +213,8 @@ static void draw_margin(const struct canvas *c, struct rect margin)
 		if (f->response_line >= 0 && line == f->response_line - 1) {
 			for (int col = 0; col < c->r.cols; col++)
 				grid_text(c->g, c->r, row, col, s, "\xe2\x94\x80");
-			grid_printf(c->g, c->r, row, 0, theme_style(&c->app->theme, ROLE_STRONG), "RESPONSE of %d tokens ", t->n - t->n_prompt);
+			grid_printf(c->g, c->r, row, 0, theme_style(&c->app->theme, ROLE_STRONG), "RESPONSE of %d tokens ",
+				t->n - t->n_prompt);
 		} else {
 			number_grouped(number, f->first[line]);
 		}
@@ -224,7 +236,8 @@ static int say_method(struct look *l, int series, char *out, size_t out_bytes)
 	if (v.of > 1)
 		return snprintf(out, out_bytes, "%s %d of %d", label, v.votes, v.of);
 	int survival = evaluation_survival(l->snap->evaluation, s->method, l->layer, look_unit(l), l->token);
-	return snprintf(out, out_bytes, "%s %s, from %s", label, v.votes ? "keeps it" : "evicts it", number_grouped(budget, survival));
+	return snprintf(out, out_bytes, "%s %s, from %s", label, v.votes ? "keeps it" : "evicts it",
+		number_grouped(budget, survival));
 }
 
 /* The token under the cursor, new lines as signs; a long one is cut. Returns its columns. */
@@ -275,22 +288,23 @@ static void draw_method_line(struct app *app, struct grid *g, struct rect r)
 	col += 1 + grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_STRONG), "TEXT");
 	col += grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_PANE_FOCUS), l->focus == 0 ? "TRUTH" : s->label);
 	if (s->method < 0) {
-		grid_text(g, r, 0, col + 1, theme_style(&app->theme, ROLE_WARN), app->work.running ? "not measured yet" : "not measured");
+		grid_text(g, r, 0, col + 1, theme_style(&app->theme, ROLE_WARN),
+			app->work.running ? "not measured yet" : "not measured");
 		return;
 	}
 	struct agreement a = look_agreement(l, s->method, look_scope(l));
 	if (l->focus == 0 || k < 1 || isnan(a.hits))
 		grid_text_cut(g, r, 0, col + 1, r.cols - col - 2, style_plain, l->focus == 0 ? "what the answer read" : "");
 	else
-		grid_printf(g, r, 0, col + 1, style_plain, "finds %s of truth's %d picks, %s of the best possible mass", number_count(count, a.hits), k,
-			number_percent(mass, a.mass_ratio));
+		grid_printf(g, r, 0, col + 1, style_plain, "finds %s of truth's %d picks, %s of the best possible mass",
+			number_count(count, a.hits), k, number_percent(mass, a.mass_ratio));
 }
 
 static void draw_legend(struct app *app, struct grid *g, struct rect r)
 {
 	static const char *const scale[] = {
-		[RAMP_LIFT] = ("lift 1\xc3\x97\xe2\x80\x93" "100\xc3\x97"), [RAMP_PERCENTILE] = "rank percentile", [RAMP_RAW] = "share of the largest",
-		[RAMP_DIFFERENCE] = "lift against truth's",
+		[RAMP_LIFT] = ("lift 1\xc3\x97\xe2\x80\x93" "100\xc3\x97"), [RAMP_PERCENTILE] = "rank percentile",
+		[RAMP_RAW] = "share of the largest", [RAMP_DIFFERENCE] = "lift against truth's",
 	};
 	const struct look *l = &app->look;
 	const struct theme *t = &app->theme;
@@ -306,7 +320,7 @@ static void draw_legend(struct app *app, struct grid *g, struct rect r)
 	col += 3 + grid_text(g, r, 0, col + 3, dim, scale[look_scale(l)]);
 	for (int i = 0; i < 12; i++) {
 		char glyph[8];
-		struct style s = theme_cell(t, look_scale(l) == RAMP_DIFFERENCE && l->focus > 0 ? RAMP_DIVERGING : RAMP_VIRIDIS, ((float)i + 0.5f) / 12, glyph);
+		struct style s = theme_cell(t, ramp_of(l), ((float)i + 0.5f) / 12, glyph);
 		grid_text(g, r, 0, col + 1 + i, s, glyph);
 	}
 }

@@ -51,7 +51,9 @@ static void say_model(struct worker *w, const struct model *m)
 {
 	const struct model_info *i = model_info(m);
 	char text[512], ctx[32];
-	snprintf(text, sizeof text, "%s \xc2\xb7 %s \xc2\xb7 %d layers \xc3\x97 %d heads on %d KV heads \xc2\xb7 %s \xc2\xb7 %s positions \xc2\xb7 %s", i->name,
+	static const char format[] = "%s \xc2\xb7 %s \xc2\xb7 %d layers \xc3\x97 %d heads on %d KV heads \xc2\xb7 %s \xc2\xb7 "
+		"%s positions \xc2\xb7 %s";
+	snprintf(text, sizeof text, format, i->name,
 		i->arch_name, i->n_layer, i->n_head, i->n_kv_head, i->weight_type, number_grouped(ctx, i->n_ctx),
 		i->chat_family ? i->chat_family : "no chat template");
 	worker_note(w, NOTE_PROBE, text);
@@ -104,7 +106,8 @@ void desk_job_free(struct desk_job *job)
 	free(job);
 }
 
-/* With the lock held: is there a capture to evaluate now? Snapshots of a run that goes on wait for the rest to be over. */
+/* With the lock held: is there a capture to evaluate now? Snapshots of a run that goes on wait for the rest to be
+ * over. */
 static bool may_evaluate(const struct worker *w)
 {
 	return w->fresh && (!w->running || w->fresh->complete || worker_now() >= w->rest_until);

@@ -61,7 +61,8 @@ void *runner_main(void *worker);
 void run_job_free(struct run_job *job);
 
 void *desk_main(void *worker);
-void desk_give_capture(struct worker *w, const struct capture *c); /* takes the reference; an older one that waits is dropped */
+/* takes the reference; an older one that waits is dropped */
+void desk_give_capture(struct worker *w, const struct capture *c);
 void desk_job_free(struct desk_job *job);
 
 #endif

@@ -94,7 +94,8 @@ static void finish_run(struct worker *w, int rc, const struct capture *c, const 
 	if (rc == 0)
 		worker_note(w, NOTE_DONE, "");
 	else if (rc == ERR_CANCELLED)
-		worker_note(w, NOTE_CANCELLED, usable ? "stopped: what was measured until then is shown" : "stopped before anything was measured");
+		worker_note(w, NOTE_CANCELLED,
+			usable ? "stopped: what was measured until then is shown" : "stopped before anything was measured");
 	else {
 		snprintf(text, sizeof text, "%s", e->text);
 		worker_note(w, NOTE_FAILED, text);

@@ -267,7 +267,8 @@ void worker_probe(struct worker *w, const char *model, const struct model_option
 	give_to_desk(w, job);
 }
 
-void worker_take(struct worker *w, struct worker_state *state, const struct snapshot **snapshot, struct note *note, bool *has_note)
+void worker_take(struct worker *w, struct worker_state *state, const struct snapshot **snapshot, struct note *note,
+	bool *has_note)
 {
 	uint64_t count;
 	(void)!read(w->event_fd, &count, sizeof count);
