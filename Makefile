@@ -219,8 +219,7 @@ golden: ## how the golden files of the tests are made again (needs Python packag
 install: $(BUILD)/kvglass ## PREFIX=/usr/local DESTDIR=
 	install -D -m 755 $(BUILD)/kvglass $(DESTDIR)$(PREFIX)/bin/kvglass
 	$(foreach page,$(wildcard man/*.1),install -D -m 644 $(page) $(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(page));)
-	install -d $(DESTDIR)$(PREFIX)/share/kvglass/samples/prompts
-	install -m 644 samples/prompts/* $(DESTDIR)$(PREFIX)/share/kvglass/samples/prompts
+	$(foreach sample,$(wildcard samples/prompts/* samples/modules/*.safetensors samples/modules/README),install -D -m 644 $(sample) $(DESTDIR)$(PREFIX)/share/kvglass/$(sample);)
 
 clean: ## remove what was built
 	rm -rf build
