@@ -151,6 +151,7 @@ SNIPPETS = [
     "{{ 'Ab'.upper() }}{{ 'Ab'.lower() }}{{ 'aB'.capitalize() }}{{ 'aXbX'.replace('X', '') }}",
     "{{ 'h\u00e9llo'.find('l') }}{{ 'abc'.find('z') }}{{ '-'.join(['a', 'b']) }}",
     "{{ '-'.join([1]) }}",
+    "[{{ 'a'[''] }}{{ 'a'['count find'] }}{{ messages[0][''] }}{{ [1][''] }}]",
     "{{ 'a'.nosuch }}|{{ 'a'.nosuch is defined }}|{{ [1].nosuch }}",
     # statements
     "{% if 0 %}a{% elif '' %}b{% elif 1 %}c{% else %}d{% endif %}",

@@ -178,13 +178,15 @@ static const struct jinja_builtin functions[] = {{"dict", do_dict}, {"namespace"
 	{"raise_exception", do_raise_exception}, {"range", do_range}, {"strftime_now", do_strftime_now}, {NULL, NULL}};
 
 /* Attributes that Python's own types have besides: a template that names one means it. */
-static const char string_attributes[] = " casefold center count encode expandtabs format format_map index isalnum "
-										"isalpha isascii isdecimal isdigit isidentifier islower"
-										" isnumeric isprintable isspace istitle isupper ljust maketrans partition "
-										"removeprefix removesuffix rfind rindex rjust rpartition"
-										" rsplit splitlines swapcase title translate zfill ";
-static const char list_attributes[] = " append clear copy count extend index insert pop remove reverse sort ";
-static const char dict_attributes[] = " clear copy fromkeys pop popitem setdefault update ";
+static const char *const string_attributes[] = {"casefold", "center", "count", "encode", "expandtabs", "format",
+	"format_map", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower",
+	"isnumeric", "isprintable", "isspace", "istitle", "isupper", "ljust", "maketrans", "partition", "removeprefix",
+	"removesuffix", "rfind", "rindex", "rjust", "rpartition", "rsplit", "splitlines", "swapcase", "title",
+	"translate", "zfill", NULL};
+static const char *const list_attributes[] = {
+	"append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort", NULL};
+static const char *const dict_attributes[] = {
+	"clear", "copy", "fromkeys", "pop", "popitem", "setdefault", "update", NULL};
 
 static const struct jinja_builtin *find_builtin(const struct jinja_builtin *table, struct jinja_string name)
 {
@@ -193,12 +195,11 @@ static const struct jinja_builtin *find_builtin(const struct jinja_builtin *tabl
 	return table->name ? table : NULL;
 }
 
-static bool is_listed(const char *list, struct jinja_string name)
+static bool is_listed(const char *const *list, struct jinja_string name)
 {
-	for (const char *at = list; (at = memmem(at, strlen(at), name.text, name.n)); at++)
-		if (at[-1] == ' ' && at[name.n] == ' ')
-			return true;
-	return false;
+	while (*list && !string_is(name, *list))
+		list++;
+	return *list != NULL;
 }
 
 bool builtin_method(struct jinja *j, const struct jinja_node *at, struct jinja_value v, struct jinja_string name,
@@ -217,10 +218,8 @@ bool builtin_method(struct jinja *j, const struct jinja_node *at, struct jinja_v
 		}
 		return true;
 	}
-	if (!is_listed(v.kind == VALUE_STRING ? string_attributes
-				: v.kind == VALUE_DICT    ? dict_attributes
-										  : list_attributes,
-			name))
+	const char *const *others = v.kind == VALUE_STRING ? string_attributes : list_attributes;
+	if (!is_listed(v.kind == VALUE_DICT ? dict_attributes : others, name))
 		return false;
 	jinja_fail(j, at, "the method \"%.*s\" of %s is not there", (int)name.n, name.text, value_kind_name(v));
 	return true;
