@@ -43,6 +43,8 @@ static void begin(struct app *app)
 			app_open_capture(app, o->capture);
 		else
 			app_run(app, &order);
+	} else {
+		start_shown(app, app->state[VIEW_START]);
 	}
 }
 
@@ -414,8 +416,12 @@ static void on_snapshot(struct app *app, const struct snapshot *s)
 	if (app->awaits_result)
 		/* it opens where it is interesting; later snapshots of it leave the user's place alone */
 		app->look.moved = app->look.settled = false;
+	bool first = app->awaits_result;
 	app->awaits_result = false;
 	look_take(&app->look, s);
+	if (first && app->look.asked_budget > 0 && app->look.budget != app->look.asked_budget)
+		app_say(app, ROLE_WARN, "budget %d: this prompt allows %d to %d", app->look.asked_budget, look_least_budget(&app->look),
+			s->capture->n_prompt);
 	app->unsaved = app->from_run;
 	snprintf(app->prompt_name, sizeof app->prompt_name, "%s", app->from_run ? app->run_name : "");
 	if (app->from_run)

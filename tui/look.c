@@ -202,6 +202,11 @@ static int least_budget(const struct snapshot *s)
 	return select->sink + select->window + 1;
 }
 
+int look_least_budget(const struct look *l)
+{
+	return least_budget(l->snap);
+}
+
 /* The ladder is 128 * 2^(i/2), rounded: ... 64 91 128 181 256 362 512 ... */
 static int rung(int i)
 {
@@ -310,19 +315,20 @@ void look_say_budget(const struct look *l, char *out, size_t out_bytes)
 void look_say_scope(const struct look *l, enum look_detail detail, char *out, size_t out_bytes)
 {
 	int group = look_group(l), unit = look_unit(l), units = look_n_unit(l);
-	bool kv = units == capture_of(l)->n_kv_head;
-	const char *word = detail < LOOK_LEAST ? "scope " : "";
-	char token[32], where[80], heads[40] = "";
+	bool kv = units == capture_of(l)->n_kv_head, words = detail < LOOK_WORDLESS;
+	char token[32], where[80], heads[40] = "", kind[24] = "";
 	if (detail == LOOK_FULL && kv && group > 1)
 		snprintf(heads, sizeof heads, " (Q%d\xe2\x80\x93Q%d)", unit * group, unit * group + group - 1);
+	if (words)
+		snprintf(kind, sizeof kind, " %ss", look_unit_word(l));
 	if (l->scope == LOOK_ALL)
-		snprintf(where, sizeof where, "all %d %ss", look_n_heads(l), look_unit_word(l));
+		snprintf(where, sizeof where, "all %d%s", look_n_heads(l), kind);
 	else if (l->scope == LOOK_LAYER)
-		snprintf(where, sizeof where, detail < LOOK_LEAST ? "L%d, %d %ss" : "L%d\xc2\xb7%d %ss", l->layer, units,
-			look_unit_word(l));
+		snprintf(where, sizeof where, words ? "L%d, %d%s" : "L%d", l->layer, units, kind);
 	else
 		snprintf(where, sizeof where, "L%d\xc2\xb7%s%d%s", l->layer, kv ? "KV" : "Q", unit, heads);
-	snprintf(out, out_bytes, "%s%s \xc2\xb7 #%s", word, where, number_grouped(token, l->token));
+	snprintf(out, out_bytes, detail < LOOK_LEAST ? "%s%s \xc2\xb7 #%s" : "%s%s", words ? "scope " : "", where,
+		number_grouped(token, l->token));
 }
 
 /* ---- where to open ---- */

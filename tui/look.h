@@ -59,6 +59,7 @@ void look_next_series(struct look *l, int by);
 /* Budgets: two notches per doubling through 128. */
 void look_step_budget(struct look *l, int by);
 int look_notch(int budget, int by);
+int look_least_budget(const struct look *l); /* one chosen token */
 int look_first_budget(const struct snapshot *s, int asked);
 
 /* Maps: the tokens shown, counted from snap->shown_first; which of them a column stands for, and back. cols counts
@@ -75,8 +76,8 @@ void look_follow(struct look *l);
 
 /* "KEEP 128 per KV head = 4 first + 32 last + 92 chosen of 1,954" */
 void look_say_budget(const struct look *l, char *out, size_t out_bytes);
-/* "scope L20·KV1 (Q3–Q5) · #769", with less of it where room is short: without the query heads; without the word. */
-enum look_detail { LOOK_FULL, LOOK_SHORT, LOOK_LEAST };
+/* "scope L20·KV1 (Q3–Q5) · #769", with less of it where room is short: without the query heads, the words, the token. */
+enum look_detail { LOOK_FULL, LOOK_SHORT, LOOK_WORDLESS, LOOK_LEAST };
 void look_say_scope(const struct look *l, enum look_detail detail, char *out, size_t out_bytes);
 
 /* Goes to the KV head with the largest gap between LookaheadKV and SnapKV, on a token that truth and LookaheadKV

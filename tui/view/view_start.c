@@ -109,6 +109,11 @@ static int start_open(struct app *app, void **state, struct err *e)
 	return rc;
 }
 
+void start_shown(struct app *app, void *state)
+{
+	probe(app, state);
+}
+
 void start_probed(void *state, const struct note *note)
 {
 	struct start *s = state;

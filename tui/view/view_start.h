@@ -4,6 +4,8 @@
 
 #include "tui/app.h"
 
+/* The form is on the screen for the first time: looks at the model that it names. */
+void start_shown(struct app *app, void *state);
 /* What the worker found out about the model that is named in the form. */
 void start_probed(void *state, const struct note *note);
 
