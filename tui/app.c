@@ -50,7 +50,7 @@ static void begin(struct app *app)
 
 int app_open(struct app *app, const struct screen_options *o, const struct theme *theme, struct err *e)
 {
-	struct evaluation_options evaluation = {.protocol = o->protocol, .seed = o->measure.seed};
+	struct evaluation_options evaluation = {.protocol = o->protocol, .seed = o->measure.seed, .preset = o->preset};
 	*app = (struct app){.options = o, .theme = *theme, .rows = LAYOUT_MIN_ROWS, .cols = LAYOUT_MIN_COLS};
 	app->look.asked_budget = o->budget;
 	int rc = worker_open(&app->worker, &evaluation, e);

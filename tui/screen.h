@@ -16,6 +16,7 @@ struct screen_options {
 	struct model_options device;
 	struct measure_options measure; /* .modules is loaded by the screen's worker from `modules` */
 	struct protocol protocol;
+	const struct preset *preset; /* with that protocol: its own map is one more method, under its name; or NULL */
 	int budget;           /* 0: 128, or half the prompt when that is shorter */
 	const char *color;    /* "auto", "24bit", "256", "16", "mono"; order: flag, config, NO_COLOR, guess */
 	const char *charset;  /* "auto", "utf8", "ascii" */

@@ -43,7 +43,7 @@ static int read_texts(struct texts *t, const struct options *o, struct err *e)
 }
 
 static struct screen_options screen_of(const struct options *o, struct texts *t, char color[24], char charset[24],
-	char background[24])
+	char background[24], struct preset *room)
 {
 	struct screen_options s = {
 		.capture = o->n_argument ? o->argument[0] : NULL,
@@ -68,6 +68,7 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 	option_choice_word(OPT_color, o->color, color);
 	option_choice_word(OPT_charset, o->charset, charset);
 	option_choice_word(OPT_background, o->background, background);
+	s.preset = settings_preset(o->preset, &s.protocol, room);
 	s.measure.response = t->response;
 	s.measure.response_bytes = t->response_bytes;
 	return s;
@@ -77,11 +78,12 @@ static int run(const struct options *o, struct err *e)
 {
 	struct texts texts = {0};
 	char color[24], charset[24], background[24];
+	struct preset preset;
 	if (!o->script && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
 		return err_set(e, ERR_SYSTEM, "needs a terminal; kvglass run is the same analysis without one");
 	int rc = read_texts(&texts, o, e);
 	if (!rc) {
-		const struct screen_options s = screen_of(o, &texts, color, charset, background);
+		const struct screen_options s = screen_of(o, &texts, color, charset, background, &preset);
 		rc = screen_run(&s, e);
 	}
 	free(texts.response);
