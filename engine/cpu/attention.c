@@ -4,6 +4,8 @@
  * A block is the rows of all query heads that share a KV head, stacked: both products of a tile are then one matrix product of
  * about STACK_ROWS rows. Tiles behind the block's last row are skipped and the last tile is cut there.
  *
+ * Scores are kept times log2 e, so that their exponentials are powers of two: the factor is in the queries anyway.
+ *
  * bf16: queries, keys, values and the exponentials are rounded for the two products; maxima, sums and the weighted values stay
  * float32. A layer's tiles are rounded once per step. Shapes are few, as each is compiled: a block has always its full number of
  * rows, and tiles are cut at multiples of HALF_CUT.
@@ -12,6 +14,8 @@
 
 #include <math.h>
 #include <string.h>
+
+#define LOG2_E 1.4426950408889634
 
 static int group_size(const struct model_info *info)
 {
@@ -35,7 +39,7 @@ void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, 
 {
 	const struct model_info *info = &c->model->info;
 	int group = group_size(info), d = info->head_dim;
-	float factor = (float)(1.0 / sqrt(d));
+	float factor = (float)(LOG2_E / sqrt(d));
 	for (int head = 0; head < group; head++)
 		for (int i = 0; i < n; i++, out += d) {
 			const float *q = cpu_rows(c, ROWS_Q) + ((size_t)row[i] * (size_t)info->n_head + (size_t)(kv_head * group + head)) * (size_t)d;
@@ -72,15 +76,15 @@ static void soften_row(const struct block *b, int s, int tile, int visible, int 
 		b->max[s] = most;
 		b->sum[s] = 0;
 	} else if (most > b->max[s]) {
-		float factor = expf(b->max[s] - most);
+		float factor = exp2f(b->max[s] - most);
 		b->max[s] = most;
 		b->sum[s] *= factor;
 		k->scale(b->out + (size_t)s * (size_t)d, factor, d);
 	}
 	if (b->c->half)
-		b->sum[s] += k->exp_row_bf16(score, b->max[s], visible, n_key, b->half_score + (size_t)s * KEY_TILE);
+		b->sum[s] += k->exp2_row_bf16(score, b->max[s], visible, n_key, b->half_score + (size_t)s * KEY_TILE);
 	else
-		b->sum[s] += k->exp_row(score, b->max[s], visible, n_key);
+		b->sum[s] += k->exp2_row(score, b->max[s], visible, n_key);
 }
 
 static void soften_tile(const struct block *b, int tile, int n_key)

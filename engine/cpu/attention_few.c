@@ -72,7 +72,7 @@ static void part_piece(void *context, int piece, int thread)
 	for (int s = 0; s < job->n_stacked; s++, score += KEY_TILE) {
 		int visible = visible_keys(job, s, tile);
 		most[s] = c->simd->rows->largest(score, visible);
-		sum[s] = c->simd->rows->exp_row(score, most[s], visible, tile_keys(job, tile));
+		sum[s] = c->simd->rows->exp2_row(score, most[s], visible, tile_keys(job, tile));
 	}
 	if (job->f->output)
 		multiply_values(job, kv_head, tile, c->area[AREA_SCORE] + first * KEY_TILE,
@@ -90,7 +90,7 @@ static void join_row(const struct few_job *job, int kv_head, int stacked)
 		most = factor[(size_t)tile * apart] > most ? factor[(size_t)tile * apart] : most;
 	for (int tile = 0; tile < job->n_tile; tile++) {
 		float *f = &factor[(size_t)tile * apart];
-		*f = visible_keys(job, stacked, tile) ? expf(*f - most) : 0.0f;
+		*f = visible_keys(job, stacked, tile) ? exp2f(*f - most) : 0.0f;
 		sum += *f * part_sum[(size_t)tile * apart];
 	}
 	for (int tile = 0; tile < job->n_tile; tile++)

@@ -112,7 +112,7 @@ size_t cpu_value_norms_scratch(const struct model_info *info); /* floats a threa
 /* ---- attention.c ---- */
 void cpu_attention(struct backend *b, const struct attention_op *op);
 size_t cpu_attention_scratch(const struct model_info *info); /* floats a thread needs */
-/* Stacks rows of a KV group's heads, times 1 / sqrt(head_dim): out (group * n, head_dim), head-major. */
+/* Stacks rows of a KV group's heads, times log2(e) / sqrt(head_dim): out (group * n, head_dim), head-major. */
 void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, float *out);
 void cpu_check_sum(struct cpu *c, int layer, float sum); /* remembers the first layer with a row sum that is not finite */
 

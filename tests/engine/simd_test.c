@@ -166,6 +166,23 @@ TEST(simd, row_kernels)
 			check_rows((*simd)->rows, &rng, n);
 }
 
+static void check_powers(const struct simd_rows *k, struct rng *rng, bool base_two, int visible, int n)
+{
+	float *s = numbers(rng, (size_t)n, 20), *out = malloc(((size_t)n + 1) * sizeof *out);
+	memcpy(out, s, (size_t)n * sizeof *s);
+	out[n] = 123;
+	float shift = k->largest(s, n), got = base_two ? k->exp2_row(out, shift, visible, n) : k->exp_row(out, shift, visible, n);
+	double sum = 0;
+	for (int j = 0; j < n; j++) {
+		double x = (double)(s[j] - shift), want = j >= visible ? 0 : base_two ? exp2(x) : exp(x);
+		CHECK_NEAR(out[j], want, 2e-7 * want + 1.3e-38); /* what leaves the normal numbers is 0 */
+		sum += want;
+	}
+	CHECK_NEAR(got, sum, TOL_SUM_REL * sum);
+	CHECK(out[n] == 123);
+	free(s), free(out);
+}
+
 TEST(simd, exponentials_of_a_row)
 {
 	struct rng rng;
@@ -173,20 +190,8 @@ TEST(simd, exponentials_of_a_row)
 	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++)
 		for (int n = 1; n <= 300; n += n < 40 ? 1 : 37)
 			for (int visible = 0; visible <= n; visible += n < 10 ? 1 : 5) {
-				float *s = numbers(&rng, (size_t)n, 20), *out = malloc(((size_t)n + 1) * sizeof *out);
-				memcpy(out, s, (size_t)n * sizeof *s);
-				out[n] = 123;
-				float shift = (*simd)->rows->largest(s, n);
-				double sum = 0;
-				float got = (*simd)->rows->exp_row(out, shift, visible, n);
-				for (int j = 0; j < n; j++) {
-					double want = j < visible ? exp((double)(s[j] - shift)) : 0;
-					CHECK_NEAR(out[j], want, 2e-7 * want + 1.3e-38); /* below exp(-87.3) it is 0 */
-					sum += want;
-				}
-				CHECK_NEAR(got, sum, TOL_SUM_REL * sum);
-				CHECK(out[n] == 123);
-				free(s), free(out);
+				check_powers((*simd)->rows, &rng, false, visible, n);
+				check_powers((*simd)->rows, &rng, true, visible, n);
 			}
 }
 
@@ -201,7 +206,7 @@ TEST(simd, exponentials_rounded)
 				float *s = numbers(&rng, (size_t)n, 5), shift = (*simd)->rows->largest(s, n);
 				uint16_t out[257];
 				out[n] = 123;
-				float sum = (*simd)->rows->exp_row_bf16(s, shift, visible, n, out), want = (*simd)->rows->exp_row(s, shift, visible, n);
+				float sum = (*simd)->rows->exp2_row_bf16(s, shift, visible, n, out), want = (*simd)->rows->exp2_row(s, shift, visible, n);
 				CHECK_NEAR(sum, want, TOL_EXACT);
 				for (int j = 0; j < n; j++)
 					CHECK_INT(out[j], f32_to_bf16(s[j]));
@@ -266,22 +271,29 @@ TEST(simd, rotates_pairs)
 TEST(simd, exponential_keeps_nan_and_drops_minus_infinity)
 {
 	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++)
-		for (int n = 1; n <= 40; n++) {
-			float s[40];
-			for (int i = 0; i < n; i++)
-				s[i] = i % 2 ? -INFINITY : -1000.0f * (float)i;
-			float sum = (*simd)->rows->exp_row(s, 0, n, n);
-			CHECK_NEAR(sum, 1, TOL_EXACT);
-			CHECK_NEAR(s[0], 1, TOL_EXACT);
-			for (int i = 1; i < n; i++)
-				CHECK_NEAR(s[i], 0, TOL_EXACT);
-			s[n - 1] = NAN;
-			CHECK(isnan((*simd)->rows->exp_row(s, 1, n, n)));
-			CHECK(isnan(s[n - 1]));
-			float gate = NAN, up = 1;
-			(*simd)->rows->swiglu(&gate, &up, 1);
-			CHECK(isnan(gate));
-		}
+		for (int n = 1; n <= 40; n++)
+			for (int base_two = 0; base_two < 2; base_two++) {
+				const struct simd_rows *k = (*simd)->rows;
+				float s[40];
+				for (int i = 0; i < n; i++)
+					s[i] = i % 2 ? -INFINITY : -1000.0f * (float)i;
+				CHECK_NEAR(base_two ? k->exp2_row(s, 0, n, n) : k->exp_row(s, 0, n, n), 1, TOL_EXACT);
+				CHECK_NEAR(s[0], 1, TOL_EXACT);
+				for (int i = 1; i < n; i++)
+					CHECK_NEAR(s[i], 0, TOL_EXACT);
+				s[n - 1] = NAN;
+				CHECK(isnan(base_two ? k->exp2_row(s, 1, n, n) : k->exp_row(s, 1, n, n)));
+				CHECK(isnan(s[n - 1]));
+			}
+}
+
+TEST(simd, swiglu_keeps_nan)
+{
+	for (const struct simd_kernels *const *simd = simd_available(); *simd; simd++) {
+		float gate = NAN, up = 1;
+		(*simd)->rows->swiglu(&gate, &up, 1);
+		CHECK(isnan(gate));
+	}
 }
 
 static void check_product_few(const struct simd_rows *k, struct rng *rng, int m, int n_key, int d)

@@ -136,26 +136,26 @@ static void scale(float *y, float a, int n)
 		y[i] *= a;
 }
 
-/* Exponentials of the last visible numbers, fewer than a vector: -infinity fills the rest, so their exponentials are 0. */
-static inline vf exp_tail(const float *s, float shift, int n)
+/* The last n numbers of a row, fewer than a vector: -infinity fills the rest, so that their exponentials are 0. */
+static inline vf load_tail(const float *s, int n)
 {
 	float last[VW];
 	for (int i = 0; i < VW; i++)
-		last[i] = i < n ? s[i] - shift : -INFINITY;
-	return vf_exp(vf_load(last));
+		last[i] = i < n ? s[i] : -INFINITY;
+	return vf_load(last);
 }
 
-static float exp_row(float *s, float shift, int visible, int n)
+static inline __attribute__((always_inline)) float power_row(float *s, float shift, int visible, int n, vf power(vf))
 {
 	vf total = {0};
 	int j = 0;
 	for (; j + VW <= visible; j += VW) {
-		vf p = vf_exp(vf_load(s + j) - shift);
+		vf p = power(vf_load(s + j) - shift);
 		vf_store(s + j, p);
 		total += p;
 	}
 	if (j < visible) {
-		vf p = exp_tail(s + j, shift, visible - j);
+		vf p = power(load_tail(s + j, visible - j) - shift);
 		total += p;
 		memcpy(s + j, &p, (size_t)(visible - j) * sizeof *s);
 	}
@@ -164,18 +164,28 @@ static float exp_row(float *s, float shift, int visible, int n)
 	return vf_sum(total);
 }
 
-static float exp_row_bf16(const float *s, float shift, int visible, int n, uint16_t *out)
+static float exp_row(float *s, float shift, int visible, int n)
+{
+	return power_row(s, shift, visible, n, vf_exp);
+}
+
+static float exp2_row(float *s, float shift, int visible, int n)
+{
+	return power_row(s, shift, visible, n, vf_exp2);
+}
+
+static float exp2_row_bf16(const float *s, float shift, int visible, int n, uint16_t *out)
 {
 	vf total = {0};
 	int j = 0;
 	for (; j + VW <= visible; j += VW) {
-		vf p = vf_exp(vf_load(s + j) - shift);
+		vf p = vf_exp2(vf_load(s + j) - shift);
 		vf_store_bf16(out + j, p);
 		total += p;
 	}
 	if (j < visible) {
 		uint16_t last[VW];
-		vf p = exp_tail(s + j, shift, visible - j);
+		vf p = vf_exp2(load_tail(s + j, visible - j) - shift);
 		total += p;
 		vf_store_bf16(last, p);
 		memcpy(out + j, last, (size_t)(visible - j) * sizeof *out);
@@ -277,7 +287,8 @@ const struct simd_rows SIMD_FN(simd_rows) = {
 	.rope_halves = rope_halves,
 	.rope_adjacent = rope_adjacent,
 	.exp_row = exp_row,
-	.exp_row_bf16 = exp_row_bf16,
+	.exp2_row = exp2_row,
+	.exp2_row_bf16 = exp2_row_bf16,
 	.scores_few = scores_few,
 	.values_few = values_few,
 };

