@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "tui/event.h"
+#include "tui/terminal/event.h"
 
 static const struct action table[] = {
 #define ACTION(id_, name_, keys_, group_, views_, hint_, help_)                                        \

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tui/frame.h"
-#include "tui/layout.h"
-#include "tui/number.h"
+#include "tui/view/frame.h"
+#include "tui/draw/layout.h"
+#include "tui/draw/number.h"
 #include "tui/saving.h"
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 #include "tui/view/view_start.h"
 
 static const struct view *const views[N_VIEW] = {

@@ -4,12 +4,12 @@
 #ifndef KVGLASS_TUI_APP_H
 #define KVGLASS_TUI_APP_H
 
-#include "tui/field.h"
+#include "tui/line/field.h"
 #include "tui/look.h"
 #include "tui/screen.h"
-#include "tui/theme.h"
+#include "tui/draw/theme.h"
 #include "tui/view.h"
-#include "tui/worker.h"
+#include "tui/worker/worker.h"
 
 enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HELP, N_VIEW };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tui/number.h"
+#include "tui/draw/number.h"
 
 static int clamp(int x, int low, int high)
 {

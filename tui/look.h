@@ -4,7 +4,7 @@
 #define KVGLASS_TUI_LOOK_H
 
 #include "analysis/ramp.h"
-#include "tui/snapshot.h"
+#include "tui/worker/snapshot.h"
 
 enum { LOOK_MAX_DEAL = 24 };
 enum look_scope { LOOK_HEAD, LOOK_LAYER, LOOK_ALL };

@@ -4,7 +4,7 @@
 
 #include "tui/app.h"
 #include "tui/script.h"
-#include "tui/term.h"
+#include "tui/terminal/term.h"
 
 static void frame(struct app *app, struct term *t, struct grid *g)
 {

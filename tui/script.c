@@ -6,8 +6,8 @@
 
 #include <utf8proc.h>
 
-#include "tui/dump.h"
-#include "tui/term.h"
+#include "tui/draw/dump.h"
+#include "tui/terminal/term.h"
 
 struct stage_hand {
 	struct app app;

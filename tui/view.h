@@ -11,8 +11,8 @@
 
 #include "engine/err.h"
 #include "tui/action.h"
-#include "tui/event.h"
-#include "tui/grid.h"
+#include "tui/terminal/event.h"
+#include "tui/draw/grid.h"
 
 struct app;
 struct figure_spec;

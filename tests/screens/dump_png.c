@@ -1,4 +1,4 @@
-/* dump_png DUMP PNG: a picture of a screen dump (tui/dump.h), for looking at and for README. Not part of the
+/* dump_png DUMP PNG: a picture of a screen dump (tui/draw/dump.h), for looking at and for README. Not part of the
  * program.
  *
  * Block elements are drawn as rectangles, so cells join as they do in a terminal; everything else is text in a
@@ -13,7 +13,7 @@
 #include <cairo.h>
 #include <pango/pangocairo.h>
 
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 enum { CELL_W = 9, CELL_H = 19, MARGIN = 8 };
 

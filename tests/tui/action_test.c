@@ -1,5 +1,5 @@
 #include "tui/action.h"
-#include "tui/event.h"
+#include "tui/terminal/event.h"
 #include "tests/support/test.h"
 
 #include <string.h>

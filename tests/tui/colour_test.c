@@ -1,4 +1,4 @@
-#include "tui/colour.h"
+#include "tui/draw/colour.h"
 #include "tests/support/test.h"
 
 TEST(colour, order_is_flag_then_no_color_then_guess)

@@ -1,5 +1,5 @@
-#include "tui/field.h"
-#include "tui/event.h"
+#include "tui/line/field.h"
+#include "tui/terminal/event.h"
 #include "tests/support/test.h"
 
 #include <fcntl.h>

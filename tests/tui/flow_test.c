@@ -1,10 +1,10 @@
-#include "tui/flow.h"
+#include "tui/draw/flow.h"
 #include "tests/support/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 struct prompt {
 	const struct capture *capture;

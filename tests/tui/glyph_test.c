@@ -1,4 +1,4 @@
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 #include "tests/support/test.h"
 
 #include <locale.h>
@@ -63,7 +63,7 @@ TEST(glyph, wide_characters_take_two_columns)
 	CHECK_INT(glyph_fit("abc", 3, 0), 0);
 }
 
-/* two libraries, two versions of Unicode; tui/term.c draws such characters as '?' of the right width */
+/* two libraries, two versions of Unicode; term.c draws such characters as '?' of the right width */
 enum { MAY_DIFFER = 8 };
 
 /* Curses counts columns with wcwidth(): wherever the C library knows a character, both must say the same. */

@@ -1,4 +1,4 @@
-#include "tui/grid.h"
+#include "tui/draw/grid.h"
 #include "tests/support/test.h"
 
 #include <string.h>

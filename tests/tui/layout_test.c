@@ -1,4 +1,4 @@
-#include "tui/layout.h"
+#include "tui/draw/layout.h"
 #include "tests/support/test.h"
 
 #include <string.h>

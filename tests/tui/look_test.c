@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "analysis/synthetic.h"
-#include "tui/kept.h"
+#include "tui/view/kept.h"
 
 static const struct snapshot *make(int n_prompt, int n_response)
 {

@@ -1,4 +1,4 @@
-#include "tui/number.h"
+#include "tui/draw/number.h"
 #include "tests/support/test.h"
 
 #include <math.h>

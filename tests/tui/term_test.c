@@ -1,6 +1,6 @@
 /* The terminal itself, on a pseudo-terminal: what it is sent, and that it is given back whatever happens. Each case
  * runs in a child, as a user's shell would start it. */
-#include "tui/term.h"
+#include "tui/terminal/term.h"
 #include "tests/support/test.h"
 
 #include <errno.h>

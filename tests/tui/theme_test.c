@@ -1,4 +1,4 @@
-#include "tui/theme.h"
+#include "tui/draw/theme.h"
 #include "tests/support/test.h"
 
 #include <math.h>

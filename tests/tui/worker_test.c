@@ -1,5 +1,5 @@
 /* The worker against tiny models, without a screen. */
-#include "tui/worker.h"
+#include "tui/worker/worker.h"
 #include "tests/support/test.h"
 
 #include <poll.h>

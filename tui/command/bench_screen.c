@@ -15,7 +15,7 @@
 #include "tui/command/bench.h"
 #include "tui/command/settings.h"
 #include "tui/command/terminal.h"
-#include "tui/term.h"
+#include "tui/terminal/term.h"
 
 enum { ROWS = 50, COLUMNS = 160, REPEATS = 40 };
 

@@ -3,8 +3,8 @@
 #define KVGLASS_TUI_VIEW_MAPS_H
 
 #include "tui/app.h"
-#include "tui/columns.h"
-#include "tui/layout.h"
+#include "tui/draw/columns.h"
+#include "tui/draw/layout.h"
 #include "tui/view/view_strip.h"
 
 struct maps {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 /* ---- drawing maps ---- */
 

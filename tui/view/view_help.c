@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "tui/app.h"
-#include "tui/frame.h"
-#include "tui/layout.h"
-#include "tui/glyph.h"
+#include "tui/view/frame.h"
+#include "tui/draw/layout.h"
+#include "tui/draw/glyph.h"
 
 struct help {
 	int first; /* line scrolled to */

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "tui/frame.h"
+#include "tui/view/frame.h"
 #include "tui/view/view_numbers.h"
 
 static int maps_open(struct app *app, void **state, struct err *e)

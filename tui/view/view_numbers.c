@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tui/kept.h"
-#include "tui/number.h"
-#include "tui/glyph.h"
+#include "tui/view/kept.h"
+#include "tui/draw/number.h"
+#include "tui/draw/glyph.h"
 
 enum { WIDE = 140 };
 

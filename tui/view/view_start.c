@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "engine/file.h"
-#include "tui/frame.h"
-#include "tui/layout.h"
+#include "tui/view/frame.h"
+#include "tui/draw/layout.h"
 
 enum row { ROW_CAPTURE, ROW_MODEL, ROW_MODULES, ROW_SOURCE, ROW_FILE, ROW_TYPED, ROW_MODE, ROW_LENGTH, ROW_RUN, N_ROW };
 enum kind { KIND_PATH, KIND_TEXT, KIND_NUMBER, KIND_CHOICE, KIND_BUTTON };

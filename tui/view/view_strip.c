@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tui/kept.h"
-#include "tui/glyph.h"
+#include "tui/view/kept.h"
+#include "tui/draw/glyph.h"
 
 enum { NAME_COLS = 13 };
 

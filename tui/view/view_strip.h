@@ -3,7 +3,7 @@
 #define KVGLASS_TUI_VIEW_VIEW_STRIP_H
 
 #include "tui/app.h"
-#include "tui/layout.h"
+#include "tui/draw/layout.h"
 
 enum { STRIP_MAX_CELLS = 1024 };
 

@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "tui/app.h"
-#include "tui/columns.h"
-#include "tui/flow.h"
-#include "tui/frame.h"
-#include "tui/kept.h"
-#include "tui/layout.h"
-#include "tui/number.h"
-#include "tui/glyph.h"
+#include "tui/draw/columns.h"
+#include "tui/draw/flow.h"
+#include "tui/view/frame.h"
+#include "tui/view/kept.h"
+#include "tui/draw/layout.h"
+#include "tui/draw/number.h"
+#include "tui/draw/glyph.h"
 
 enum { NUMBER_COLS = 8, N_INFO = 2 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "tui/number.h"
+#include "tui/draw/number.h"
 
 /* The desk rests this many times what a snapshot cost, so a run keeps the machine. */
 static const double rest_factor = 4;

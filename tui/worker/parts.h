@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "tui/worker.h"
+#include "tui/worker/worker.h"
 
 enum { WORKER_MAX_NOTES = 16 };
 

@@ -1,4 +1,4 @@
-#include "tui/dump.h"
+#include "tui/draw/dump.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-#include "tui/token_text.h"
+#include "tui/draw/token_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 /* Blanks between tokens: a word starts with one, or after one. */
 static bool is_blank(char c)

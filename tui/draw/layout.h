@@ -19,7 +19,7 @@
 
 #include <stdbool.h>
 
-#include "tui/grid.h"
+#include "tui/draw/grid.h"
 
 enum { LAYOUT_MIN_ROWS = 24, LAYOUT_MIN_COLS = 80, LAYOUT_MAX_PANE = 4, LAYOUT_MAX_STRIP = 3 };
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "tui/action.h"
-#include "tui/grid.h"
+#include "tui/draw/grid.h"
 
 struct field {
 	char *text; /* NUL-terminated UTF-8; never NULL after field_set */

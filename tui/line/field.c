@@ -1,4 +1,4 @@
-#include "tui/field.h"
+#include "tui/line/field.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 
 #include <utf8proc.h>
 
-#include "tui/event.h"
-#include "tui/glyph.h"
+#include "tui/terminal/event.h"
+#include "tui/draw/glyph.h"
 
 static bool reserve(struct field *f, size_t n)
 {

@@ -1,4 +1,4 @@
-#include "tui/layout.h"
+#include "tui/draw/layout.h"
 
 enum {
 	LABEL_COLS = 5,

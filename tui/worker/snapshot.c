@@ -1,4 +1,4 @@
-#include "tui/snapshot.h"
+#include "tui/worker/snapshot.h"
 
 #include <math.h>
 #include <stdatomic.h>

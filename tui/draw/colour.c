@@ -1,4 +1,4 @@
-#include "tui/colour.h"
+#include "tui/draw/colour.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 
 #include "analysis/measure.h"
 #include "export/figure.h"
-#include "tui/snapshot.h"
+#include "tui/worker/snapshot.h"
 
 struct worker;
 

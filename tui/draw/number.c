@@ -1,4 +1,4 @@
-#include "tui/number.h"
+#include "tui/draw/number.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Gives the terminal back when the program cannot do it in good order: fatal signals, exit() from anywhere. Private
- * to tui/term.c.
+ * to term.c.
  *
  * A signal handler may only touch what was prepared for it, so the terminal's state before, the bytes that end
  * full-screen mode and the place of diverted error output are kept in one static block. This is the one room with

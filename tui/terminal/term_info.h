@@ -1,4 +1,4 @@
-/* The terminal database: which entry to use and what ends full-screen mode. Private to tui/term.c; apart from it
+/* The terminal database: which entry to use and what ends full-screen mode. Private to term.c; apart from it
  * because curses' <term.h> and this program both have a `struct term`. */
 #ifndef KVGLASS_TUI_TERM_INFO_H
 #define KVGLASS_TUI_TERM_INFO_H

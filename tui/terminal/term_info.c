@@ -1,4 +1,4 @@
-#include "tui/term_info.h"
+#include "tui/terminal/term_info.h"
 
 #include <unistd.h>
 

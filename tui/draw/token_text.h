@@ -10,7 +10,7 @@
 
 struct token_text {
 	int n_prompt, n; /* prompt, prompt + response */
-	char *text;      /* drawable forms (tui/glyph.h), concatenated; new lines are '\n' */
+	char *text;      /* drawable forms (tui/draw/glyph.h), concatenated; new lines are '\n' */
 	uint32_t *offset; /* (n + 1) into text */
 	uint16_t *width;  /* (n) columns; a new line counts one, for the sign that marks it */
 	uint8_t *starts_word; /* (n) a line may be broken before it */

@@ -1,5 +1,5 @@
-/* A grid of cells: what a screen shows, without a terminal. Views draw only here; tui/term.c puts it on a terminal
- * and tui/dump.c into a file, so both show the same.
+/* A grid of cells: what a screen shows, without a terminal. Views draw only here; tui/terminal/term.c puts it on a terminal
+ * and tui/draw/dump.c into a file, so both show the same.
  *
  * Everything is clipped, to the rectangle given and to the grid: no caller needs to check. Drawing over half of a
  * wide glyph blanks its other half.

@@ -7,8 +7,8 @@
 #define KVGLASS_TUI_THEME_H
 
 #include "analysis/ramp.h"
-#include "tui/colour.h"
-#include "tui/grid.h"
+#include "tui/draw/colour.h"
+#include "tui/draw/grid.h"
 
 enum role {
 	ROLE_PLAIN,

@@ -5,7 +5,7 @@
 #define KVGLASS_TUI_SNAPSHOT_H
 
 #include "analysis/evaluation.h"
-#include "tui/token_text.h"
+#include "tui/draw/token_text.h"
 
 struct lift_block; /* lift and rank of every layer, counted */
 

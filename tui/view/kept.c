@@ -1,4 +1,4 @@
-#include "tui/kept.h"
+#include "tui/view/kept.h"
 
 struct verdict kept_verdict(struct look *l, int series, int token)
 {

@@ -10,8 +10,8 @@
 #ifndef KVGLASS_TUI_DUMP_H
 #define KVGLASS_TUI_DUMP_H
 
-#include "tui/grid.h"
-#include "tui/theme.h"
+#include "tui/draw/grid.h"
+#include "tui/draw/theme.h"
 
 /* *out is owned by the caller (free). */
 int dump_grid(char **out, size_t *n_bytes, const struct grid *g, const struct theme *t, struct err *e);

@@ -1,11 +1,11 @@
-#include "tui/frame.h"
+#include "tui/view/frame.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "tui/number.h"
-#include "tui/glyph.h"
+#include "tui/draw/number.h"
+#include "tui/draw/glyph.h"
 
 /* ---- progress ---- */
 

@@ -1,11 +1,11 @@
-#include "tui/grid.h"
+#include "tui/draw/grid.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 const struct style style_plain = {COLOUR_DEFAULT, COLOUR_DEFAULT, 0};
 

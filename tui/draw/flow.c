@@ -1,9 +1,9 @@
-#include "tui/flow.h"
+#include "tui/draw/flow.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 struct pen {
 	int line, col;

@@ -1,4 +1,4 @@
-#include "tui/event.h"
+#include "tui/terminal/event.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "tui/glyph.h"
+#include "tui/draw/glyph.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -9,9 +9,9 @@
 #define KVGLASS_TUI_TERM_H
 
 #include "engine/err.h"
-#include "tui/event.h"
-#include "tui/grid.h"
-#include "tui/theme.h"
+#include "tui/terminal/event.h"
+#include "tui/draw/grid.h"
+#include "tui/draw/theme.h"
 
 struct term;
 

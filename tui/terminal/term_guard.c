@@ -1,4 +1,4 @@
-#include "tui/term_guard.h"
+#include "tui/terminal/term_guard.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "tui/term.h"
+#include "tui/terminal/term.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 #include <curses.h>
 #include <utf8proc.h>
 
-#include "tui/term_guard.h"
-#include "tui/term_info.h"
+#include "tui/terminal/term_guard.h"
+#include "tui/terminal/term_info.h"
 
 enum { ESC_DELAY_MS = 50, KEY_PASTE_BEGIN = 0x7001, KEY_PASTE_END = 0x7002 };
 #define PASTE_ON "\033[?2004h" /* pasted text comes between two marks; terminals that do not know it ignore it */

@@ -7,7 +7,7 @@
 #ifndef KVGLASS_TUI_FLOW_H
 #define KVGLASS_TUI_FLOW_H
 
-#include "tui/token_text.h"
+#include "tui/draw/token_text.h"
 
 struct flow {
 	int cols, n_lines;
