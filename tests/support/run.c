@@ -84,16 +84,33 @@ const char *test_tree(const char *relative)
 	return keep_path(KVGLASS_TREE, relative);
 }
 
+/* The tests run inside their scratch folder: what a program under test writes to a relative name, whatever keys it is given,
+ * never lands in the tree. */
+static void enter_scratch(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	snprintf(scratch_root, sizeof scratch_root, "%s/kvglass-test-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(scratch_root) || chdir(scratch_root)) {
+		perror(scratch_root);
+		exit(2);
+	}
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
+static void leave_scratch(void)
+{
+	if (chdir("/"))
+		perror("/");
+	nftw(scratch_root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 const char *test_scratch(const char *name)
 {
-	if (!*scratch_root) {
-		const char *tmp = getenv("TMPDIR");
-		snprintf(scratch_root, sizeof scratch_root, "%s/kvglass-test-XXXXXX", tmp ? tmp : "/tmp");
-		if (!mkdtemp(scratch_root)) {
-			perror(scratch_root);
-			exit(2);
-		}
-	}
 	return keep_path(scratch_root, name);
 }
 
@@ -110,12 +127,6 @@ const char *test_sample_model(void)
 		path = keep_path(folder, name);
 	}
 	return path && access(path, R_OK) == 0 ? path : NULL;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
 }
 
 static bool chosen(const struct test_case *t, char **filter, int n_filter)
@@ -149,6 +160,7 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	int n_passed = 0, n_failed = 0, n_skipped = 0;
+	enter_scratch();
 	for (struct test_case *t = first; t; t = t->next) {
 		if (!chosen(t, argv + at, argc - at))
 			continue;
@@ -175,8 +187,7 @@ int main(int argc, char **argv)
 		}
 		forget_paths();
 	}
-	if (*scratch_root)
-		nftw(scratch_root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	leave_scratch();
 	if (list)
 		return 0;
 	printf("seed %llu\n%d passed, %d failed, %d skipped\n", (unsigned long long)seed, n_passed, n_failed, n_skipped);
