@@ -80,5 +80,9 @@ int capture_build(const struct capture **out, const struct capture *parts, struc
 /* The same, but a pointer of parts that lies inside what base owns is shared instead of copied (and not checked
  * again), and base's unknown tensors come along. base may be NULL; it is not kept alive as a whole. */
 int capture_extend(const struct capture **out, const struct capture *base, const struct capture *parts, struct err *e);
+/* base with some maps and metadata pairs (full keys) in the place of those of the same name, or added; a pair whose value is NULL is
+ * taken away. Maps are copied and checked; everything else is shared with base, its unknown tensors included. */
+int capture_replace(const struct capture **out, const struct capture *base, const struct capture_map *map, int n_map,
+	const struct capture_pair *meta, int n_meta, struct err *e);
 
 #endif

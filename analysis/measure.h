@@ -8,6 +8,7 @@
 #define KVGLASS_ANALYSIS_MEASURE_H
 
 #include "analysis/capture.h"
+#include "analysis/live.h"
 #include "engine/engine.h"
 #include "engine/lookahead.h"
 
@@ -26,6 +27,9 @@ struct measure_options {
 	const char *const *method;
 	int n_method;
 	int n_threads;
+	/* where the session goes once the prompt has been run, so that more can be asked of it (analysis/live.h; the caller closes it);
+	 * NULL: it is closed. Receives NULL when there is no capture. */
+	struct live **keep;
 };
 struct measure_timings { /* milliseconds */
 	double load;      /* the caller's: opening the model */

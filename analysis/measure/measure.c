@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/measure/live.h"
 #include "analysis/measure/run.h"
 
 enum { RESPONSE_BATCH = 64 }; /* rows of a given response between two looks at progress */
@@ -386,12 +387,22 @@ static void run_free(struct run *r)
 	free(r->response);
 }
 
+/* A session that cannot be kept is closed, and the result stands without it. */
+static void keep_session(struct run *r, const struct capture *c)
+{
+	int max_tokens = session_tokens(r->o, r->n_prompt, r->n_rows_due);
+	if (!live_make(r->o->keep, r->session, r->model, c, max_tokens, NULL))
+		r->session = NULL;
+}
+
 int measure_prompt(const struct capture **out, const struct model *m, const char *text, size_t n_bytes,
 	const struct measure_options *o, const struct measure_watch *watch, struct measure_timings *timings, struct err *e)
 {
 	struct measure_timings unused = {0};
 	struct run r = {.model = m, .info = model_info(m), .o = o, .watch = watch, .timings = timings ? timings : &unused};
 	*out = NULL;
+	if (o->keep)
+		*o->keep = NULL;
 	r.window = o->window > 0 ? o->window : 32;
 	r.timings->prefill = r.timings->lookahead = r.timings->decode = 0;
 	int rc = measure(&r, text, n_bytes, e);
@@ -406,6 +417,8 @@ int measure_prompt(const struct capture **out, const struct model *m, const char
 	}
 	if (!rc && watch && watch->publish)
 		watch->publish(watch->user, capture_ref(*out));
+	if (*out && o->keep)
+		keep_session(&r, *out);
 	run_free(&r);
 	return rc;
 }
