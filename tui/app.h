@@ -1,5 +1,8 @@
 /* The program without a terminal: state, what actions do to it, and drawing it into a grid. The same for a person
  * at a terminal (tui/screen.c) and for a script (tui/script.c).
+ *
+ * app.c opens, draws and serves views; app_act.c is what actions, keys and the mouse do; app_news.c takes what the
+ * worker has.
  */
 #ifndef KVGLASS_TUI_APP_H
 #define KVGLASS_TUI_APP_H

@@ -1,0 +1,231 @@
+/* What actions, keys and the mouse do to the program. */
+#include "tui/app.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/draw/layout.h"
+#include "tui/saving.h"
+
+/* ---- questions ---- */
+
+bool app_may_replace(struct app *app)
+{
+	if (!app->unsaved)
+		return true;
+	app->question = ASK_REPLACE_RUN;
+	snprintf(app->question_text, sizeof app->question_text,
+		"The result on the screen is in no file. Replace it?   y yes   n no   w save it first");
+	return false;
+}
+
+static void ask_to_leave(struct app *app)
+{
+	if (!app->unsaved && !app->work.running) {
+		app->quit = true;
+		return;
+	}
+	app->question = ASK_LEAVE;
+	snprintf(app->question_text, sizeof app->question_text,
+		app->look.snap && app->unsaved ? "%s   y leave   n stay   w save first" : "%s   y leave   n stay",
+		app->work.running ? "A run is going on. Leave and lose it?" : "This run is in no file. Leave and lose it?");
+}
+
+static void answer(struct app *app, enum action_id action)
+{
+	enum question question = app->question;
+	bool yes = action == ACTION_ANSWER_YES;
+	if (action == ACTION_ANSWER_SAVE && (question == ASK_OVERWRITE || !app->look.snap))
+		return;
+	app->question = ASK_NOTHING;
+	if (action == ACTION_ANSWER_SAVE) {
+		app->leave_when_saved = question == ASK_LEAVE;
+		saving_ask_capture(app);
+	} else if (question == ASK_LEAVE) {
+		app->quit = yes;
+	} else if (question == ASK_OVERWRITE) {
+		if (yes)
+			saving_accept(app, true);
+	} else if (yes) {
+		app->unsaved = false;
+		app_act(app, ACTION_START_RUN);
+	}
+}
+
+/* ---- actions ---- */
+
+/* What every result view does alike. */
+static bool act_on_look(struct app *app, enum action_id action)
+{
+	struct look *l = &app->look;
+	switch ((int)action) {
+	case ACTION_TOKEN_PREV: look_move_token(l, -1); break;
+	case ACTION_TOKEN_NEXT: look_move_token(l, 1); break;
+	case ACTION_LAYER_PREV: look_move_layer(l, -1); break;
+	case ACTION_LAYER_NEXT: look_move_layer(l, 1); break;
+	case ACTION_HEAD_PREV: look_move_head(l, -1); break;
+	case ACTION_HEAD_NEXT: look_move_head(l, 1); break;
+	case ACTION_BUDGET_LESS: look_step_budget(l, -1); break;
+	case ACTION_BUDGET_MORE: look_step_budget(l, 1); break;
+	case ACTION_METHOD_NEXT: look_next_series(l, 1); break;
+	case ACTION_METHOD_PREV: look_next_series(l, -1); break;
+	case ACTION_SCOPE: look_next_scope(l); break;
+	case ACTION_SCALE: look_next_scale(l); break;
+	case ACTION_VIEW_MAPS: app_show(app, VIEW_MAPS); break;
+	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
+	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
+	case ACTION_SAVE_FIGURE: saving_ask_figure(app); break;
+	default: return false;
+	}
+	return true;
+}
+
+static void act_on_line(struct app *app, enum action_id action)
+{
+	bool grew;
+	*app->line_names = '\0';
+	if (action == ACTION_BACK || action == ACTION_CANCEL) {
+		app->line = LINE_NOTHING;
+		app->leave_when_saved = false;
+	} else if (action == ACTION_ACCEPT) {
+		saving_accept(app, false);
+	} else if (action == ACTION_COMPLETE) {
+		if (field_complete(&app->line_field, &grew, app->line_names, sizeof app->line_names) == 0)
+			snprintf(app->line_names, sizeof app->line_names, "no such file yet");
+	} else {
+		field_act(&app->line_field, action);
+	}
+}
+
+static void cancel(struct app *app)
+{
+	if (!app->work.running) {
+		app_say(app, ROLE_PLAIN, "nothing is running; Q leaves kvglass");
+		return;
+	}
+	worker_cancel(app->worker);
+	app_say(app, ROLE_WARN, "stopping at the next step");
+}
+
+static bool is_detour(const struct app *app)
+{
+	return app->view == VIEW_START && app->from_result;
+}
+
+static void go_back(struct app *app)
+{
+	if (app->view != app->root || is_detour(app))
+		app_show(app, is_detour(app) ? VIEW_MAPS : app->root);
+	else if (app->by_escape) /* everybody presses it once too often */
+		app_say(app, ROLE_PLAIN, "%s leaves kvglass", app->view == VIEW_START ? "^Q" : "q");
+	else
+		ask_to_leave(app);
+}
+
+/* What every view does alike. */
+static void act_on_program(struct app *app, enum action_id action)
+{
+	switch ((int)action) {
+	case ACTION_RUN:
+		app_show(app, VIEW_START);
+		app->from_result = true;
+		break;
+	case ACTION_CANCEL:
+		cancel(app);
+		break;
+	case ACTION_HELP:
+		app->under_help = app->view;
+		app_show(app, VIEW_HELP);
+		break;
+	case ACTION_BACK:
+		go_back(app);
+		break;
+	case ACTION_QUIT:
+		ask_to_leave(app);
+		break;
+	default:
+		break;
+	}
+}
+
+void app_act(struct app *app, enum action_id action)
+{
+	const struct action *a = action_get(action);
+	bool result_view = (app_view(app->view)->bit & AT_RESULT) != 0;
+	if (!a || !(a->views & app_where(app)))
+		return;
+	if (action == ACTION_REDRAW)
+		app->redraw = true;
+	else if (action == ACTION_SUSPEND)
+		app->suspend = true;
+	else if (app->question)
+		answer(app, action);
+	else if (app->line)
+		act_on_line(app, action);
+	else if (result_view && !app->look.snap)
+		act_on_program(app, action); /* nothing to look at yet */
+	else if (!app_view(app->view)->act(app, app->state[app->view], action) && !(result_view && act_on_look(app, action)))
+		act_on_program(app, action);
+}
+
+/* ---- events ---- */
+
+static bool is_typing(const struct app *app)
+{
+	const struct view *v = app_view(app->view);
+	return !app->question && (app->line || (v->typing && v->typing(app, app->state[app->view])));
+}
+
+static void type(struct app *app, int key)
+{
+	if (app->line) {
+		*app->line_names = '\0';
+		if (!field_type(&app->line_field, key))
+			app_say(app, ROLE_ERROR, "out of memory");
+	} else {
+		app_view(app->view)->type(app, app->state[app->view], key);
+	}
+}
+
+static void on_key(struct app *app, const struct event *event)
+{
+	*app->message = '\0';
+	if (is_typing(app) && (event->pasted || event_key_types(event->key))) {
+		type(app, event->key);
+		return;
+	}
+	if (event->pasted)
+		return;
+	enum action_id action = action_by_key(event->key, app_where(app));
+	app->by_escape = event->key == K_ESCAPE;
+	if (action)
+		app_act(app, action);
+	else if (app_where(app) & (AT_VIEW & ~AT_START))
+		app_say(app, ROLE_DIM, "this key does nothing here; ? lists those that do");
+}
+
+static void on_point(struct app *app, const struct event *event)
+{
+	const struct view *v = app_view(app->view);
+	bool ready = !(v->bit & AT_RESULT) || app->look.snap;
+	if (v->point && ready && !app->question && !app->line && app->rows >= LAYOUT_MIN_ROWS &&
+		app->cols >= LAYOUT_MIN_COLS) {
+		*app->message = '\0';
+		v->point(app, app->state[app->view], event);
+	}
+}
+
+void app_event(struct app *app, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_KEY: on_key(app, event); break;
+	case EVENT_CLICK:
+	case EVENT_WHEEL: on_point(app, event); break;
+	case EVENT_REDRAW: app->redraw = true; break;
+	case EVENT_SIGNAL:
+		err_set(&app->failure, ERR_CANCELLED, "ended by signal %d (%s)", event->signal, strsignal(event->signal));
+		app->quit = true;
+		break;
+	default: break;
+	}
+}

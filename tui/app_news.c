@@ -1,0 +1,91 @@
+/* What the worker has to tell, taken into the program's state. */
+#include "tui/app.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#include "tui/saving.h"
+#include "tui/view/view_start.h"
+
+static void on_failure(struct app *app, const char *text)
+{
+	if (app->asked_by_command_line && !app->look.snap) {
+		err_set(&app->failure, ERR_SYSTEM, "%s", text);
+		app->quit = true;
+		return;
+	}
+	if (!app->look.snap)
+		app_show(app, VIEW_START);
+	app_say(app, ROLE_ERROR, "%s", text);
+}
+
+static void on_note(struct app *app, const struct note *note)
+{
+	switch (note->kind) {
+	case NOTE_DONE:
+		app_say(app, ROLE_GOOD, "the run is finished \xc2\xb7 w saves it");
+		break;
+	case NOTE_CANCELLED:
+		if (!app->look.snap)
+			app_show(app, VIEW_START);
+		app_say(app, ROLE_WARN, "%s", note->text);
+		break;
+	case NOTE_FAILED:
+		on_failure(app, note->text);
+		break;
+	case NOTE_OPENED:
+		snprintf(app->capture_path, sizeof app->capture_path, "%s", note->text);
+		app_show(app, app->view == VIEW_START ? VIEW_MAPS : app->view);
+		break;
+	case NOTE_SAVED:
+	case NOTE_FIGURE:
+	case NOTE_ERROR:
+		saving_note(app, note);
+		break;
+	case NOTE_PROBE:
+	case NOTE_BAD_PROBE:
+		start_probed(app->state[VIEW_START], note);
+		break;
+	}
+}
+
+static void on_snapshot(struct app *app, const struct snapshot *s)
+{
+	if (app->awaits_result)
+		/* it opens where it is interesting; later snapshots of it leave the user's place alone */
+		app->look.moved = app->look.settled = false;
+	bool first = app->awaits_result;
+	app->awaits_result = false;
+	look_take(&app->look, s);
+	if (first && app->look.asked_budget > 0 && app->look.budget != app->look.asked_budget)
+		app_say(app, ROLE_WARN, "budget %d: this prompt allows %d to %d", app->look.asked_budget, look_least_budget(&app->look),
+			s->capture->n_prompt);
+	app->unsaved = app->from_run;
+	snprintf(app->prompt_name, sizeof app->prompt_name, "%s", app->from_run ? app->run_name : "");
+	if (app->from_run)
+		*app->capture_path = '\0';
+}
+
+void app_news(struct app *app)
+{
+	const struct snapshot *snapshot;
+	struct note note;
+	bool has_note = true;
+	while (has_note) {
+		worker_take(app->worker, &app->work, &snapshot, &note, &has_note);
+		if (snapshot)
+			on_snapshot(app, snapshot);
+		if (has_note)
+			on_note(app, &note);
+	}
+}
+
+void app_wait_until_idle(struct app *app)
+{
+	app_news(app);
+	while (app->work.busy && !app->quit) {
+		struct pollfd p = {.fd = worker_fd(app->worker), .events = POLLIN};
+		poll(&p, 1, 1000);
+		app_news(app);
+	}
+}
