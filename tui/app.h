@@ -17,7 +17,7 @@
 enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HELP, N_VIEW };
 
 enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE };
-enum line_purpose { LINE_NOTHING, LINE_CAPTURE, LINE_FIGURE };
+enum line_purpose { LINE_NOTHING, LINE_CAPTURE, LINE_FIGURE, LINE_SEARCH };
 
 struct app {
 	const struct screen_options *options;

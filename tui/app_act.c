@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tui/draw/layout.h"
+#include "tui/marking.h"
 #include "tui/saving.h"
 
 /* ---- questions ---- */
@@ -75,7 +76,7 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
 	case ACTION_SAVE_FIGURE: saving_ask_figure(app); break;
-	default: return false;
+	default: return marking_act(app, action);
 	}
 	return true;
 }
@@ -87,9 +88,11 @@ static void act_on_line(struct app *app, enum action_id action)
 	if (action == ACTION_BACK || action == ACTION_CANCEL) {
 		app->line = LINE_NOTHING;
 		app->leave_when_saved = false;
+	} else if (action == ACTION_ACCEPT && app->line == LINE_SEARCH) {
+		marking_search(app);
 	} else if (action == ACTION_ACCEPT) {
 		saving_accept(app, false);
-	} else if (action == ACTION_COMPLETE) {
+	} else if (action == ACTION_COMPLETE && app->line != LINE_SEARCH) {
 		if (field_complete(&app->line_field, &grew, app->line_names, sizeof app->line_names) == 0)
 			snprintf(app->line_names, sizeof app->line_names, "no such file yet");
 	} else {
@@ -164,6 +167,8 @@ void app_act(struct app *app, enum action_id action)
 		act_on_line(app, action);
 	else if (result_view && !app->look.snap)
 		act_on_program(app, action); /* nothing to look at yet */
+	else if (action == ACTION_BACK && result_view && app->look.marking)
+		app->look.marking = false;
 	else if (!app_view(app->view)->act(app, app->state[app->view], action) && !(result_view && act_on_look(app, action)))
 		act_on_program(app, action);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tui/draw/number.h"
 
@@ -20,11 +21,29 @@ static const struct capture *capture_of(const struct look *l)
  * the last. */
 enum { SETTLED_ROWS = 32 };
 
+static bool is_same_prompt(const struct capture *a, const struct capture *b)
+{
+	size_t n = (size_t)a->n_prompt;
+	return a->n_prompt == b->n_prompt && a->offset[n] == b->offset[n] && !memcmp(a->text, b->text, (size_t)a->offset[n]) &&
+		!memcmp(a->offset, b->offset, n * sizeof *a->offset) && !memcmp(a->token, b->token, n * sizeof *a->token);
+}
+
+static void forget_marks(struct look *l)
+{
+	spans_clear(&l->marked);
+	search_clear(&l->search);
+	l->marking = false;
+	l->jump = JUMP_DIFFERENCE;
+}
+
 void look_take(struct look *l, const struct snapshot *s)
 {
 	const struct snapshot *old = l->snap;
-	bool other_prompt = !old || old->capture->n_prompt != s->capture->n_prompt ||
-		old->capture->n_layer != s->capture->n_layer || old->capture->n_head != s->capture->n_head;
+	bool other_text = old && !is_same_prompt(old->capture, s->capture);
+	bool other_prompt = !old || other_text || old->capture->n_layer != s->capture->n_layer ||
+		old->capture->n_head != s->capture->n_head;
+	if (other_text)
+		forget_marks(l);
 	l->snap = s;
 	if (other_prompt) {
 		l->budget = look_first_budget(s, l->asked_budget);
@@ -47,6 +66,7 @@ void look_free(struct look *l)
 {
 	snapshot_unref(l->snap);
 	l->snap = NULL;
+	forget_marks(l);
 	for (int i = 0; i < LOOK_MAX_DEAL; i++) {
 		free(l->deal[i].k);
 		l->deal[i].k = NULL;
@@ -150,6 +170,12 @@ void look_set_token(struct look *l, int token)
 	l->token = clamp(token, 0, capture_of(l)->n_prompt - 1);
 	l->moved = true;
 	look_follow(l);
+}
+
+struct span look_marking(const struct look *l)
+{
+	int a = l->mark_from, b = l->token;
+	return a < b ? (struct span){a, b + 1} : (struct span){b, a + 1};
 }
 
 void look_move_token(struct look *l, int by)

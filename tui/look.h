@@ -4,10 +4,12 @@
 #define KVGLASS_TUI_LOOK_H
 
 #include "analysis/ramp.h"
+#include "tui/spans.h"
 #include "tui/worker/snapshot.h"
 
 enum { LOOK_MAX_DEAL = 24 };
 enum look_scope { LOOK_HEAD, LOOK_LAYER, LOOK_ALL };
+enum look_jump { JUMP_DIFFERENCE, JUMP_MATCH };
 
 struct look {
 	const struct snapshot *snap; /* NULL until there is something to see; the look holds a reference */
@@ -20,6 +22,13 @@ struct look {
 	int from, span;   /* tokens in the maps, counted from snap->shown_first; span 0: all */
 	bool settled;     /* truth is steady enough to stay where the cursor is until the run ends */
 	bool moved;       /* the user has chosen a place: new results leave it alone */
+
+	/* of this prompt: another one begins without */
+	struct spans marked;
+	bool marking; /* a span is being marked: from mark_from to the cursor */
+	int mark_from;
+	struct search search;
+	enum look_jump jump; /* what next and previous go to: the last that was asked for */
 
 	struct look_deal { /* an uneven deal of one method at one budget, made when it is first asked for */
 		int serial, budget;
@@ -45,6 +54,9 @@ int look_k(const struct look *l);
  * under a protocol that deals budgets out unevenly, at what each head is dealt. NaN and -1 when not known. */
 struct agreement look_agreement(struct look *l, int method, struct scope s);
 int look_votes(struct look *l, int method, struct scope s, int token);
+
+/* The span that is being marked: from where it began to the cursor, either way round. */
+struct span look_marking(const struct look *l);
 
 void look_move_token(struct look *l, int by);
 void look_set_token(struct look *l, int token);

@@ -188,8 +188,11 @@ static void draw_hints(const struct app *app, struct grid *g, struct rect r)
 static void draw_line(struct app *app, struct grid *g, struct rect r)
 {
 	struct style strong = theme_style(&app->theme, ROLE_BAR_STRONG), bar = theme_style(&app->theme, ROLE_BAR);
-	const char *label = app->line == LINE_CAPTURE ? " Save the capture as: " : " Save the figure as (.png .pdf .svg): ";
-	int col = grid_text(g, r, 0, 0, strong, label);
+	static const char *const label[] = {
+		[LINE_NOTHING] = "", [LINE_CAPTURE] = " Save the capture as: ",
+		[LINE_FIGURE] = " Save the figure as (.png .pdf .svg): ", [LINE_SEARCH] = " /",
+	};
+	int col = grid_text(g, r, 0, 0, strong, label[app->line]);
 	int names = glyph_width(app->line_names, strlen(app->line_names));
 	int room = r.cols - col - 1 - (*app->line_names ? (names < r.cols / 2 ? names : r.cols / 2) + 2 : 0);
 	field_draw(&app->line_field, g, rect_sub(r, 0, col, 1, room), theme_style(&app->theme, ROLE_FIELD_FOCUS), true);
@@ -199,8 +202,8 @@ static void draw_line(struct app *app, struct grid *g, struct rect r)
 
 enum { MAX_MESSAGE_LINES = 4 };
 
-/* A message that is longer than a line is a command to be copied: all of it is shown. */
-static void draw_message(const struct app *app, struct grid *g)
+/* A message that is longer than a line is a command to be copied: all of it is shown. below: lines under it. */
+static void draw_message(const struct app *app, struct grid *g, int below)
 {
 	struct style s = theme_style(&app->theme, app->message_role), bar = theme_style(&app->theme, ROLE_BAR);
 	size_t n = strlen(app->message), at = 0;
@@ -209,7 +212,7 @@ static void draw_message(const struct app *app, struct grid *g)
 		s.bg = bar.bg;
 	for (; at < n && lines < MAX_MESSAGE_LINES; lines++)
 		at += glyph_fit(app->message + at, n - at, room);
-	struct rect r = {g->rows - lines, 0, lines, g->cols};
+	struct rect r = {g->rows - below - lines, 0, lines, g->cols};
 	grid_fill(g, r, bar);
 	at = 0;
 	for (int line = 0; line < lines; line++) {
@@ -224,12 +227,14 @@ void frame_bottom(struct app *app, struct grid *g)
 	struct style bar = theme_style(&app->theme, ROLE_BAR);
 	struct rect r = {g->rows - 1, 0, 1, g->cols};
 	grid_fill(g, r, bar);
+	if (app->line && *app->message)
+		draw_message(app, g, 1);
 	if (app->line)
 		draw_line(app, g, r);
 	else if (app->question)
 		grid_text_cut(g, r, 0, 1, r.cols - 2, theme_style(&app->theme, ROLE_BAR_STRONG), app->question_text);
 	else if (*app->message)
-		draw_message(app, g);
+		draw_message(app, g, 0);
 	else
 		draw_hints(app, g, r);
 }
