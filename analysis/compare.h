@@ -3,6 +3,7 @@
 #define KVGLASS_ANALYSIS_COMPARE_H
 
 #include "analysis/evaluation.h"
+#include "analysis/regions.h"
 
 struct interval {
 	double mean, low, high; /* 95 % percentile bootstrap over prompts, seeded; low = high = NaN for one capture */
@@ -18,6 +19,7 @@ struct compare_options {
 	const int *budget;
 	int n_budget;
 	bool per_head;
+	bool regions; /* where the budget goes, by part of the prompt and class of token */
 	const struct progress *progress; /* stage "compare": prompts; or NULL */
 };
 struct compare_prompt { /* one capture's own row */
@@ -34,6 +36,7 @@ struct comparison {
 	struct compare_cell *cell;             /* (n_budget, n_method) */
 	struct interval *kl, *spearman, *area; /* (n_method) */
 	float **kl_head;                       /* (n_method) -> (n_layer, n_head) or NULL */
+	struct region_numbers *region;         /* (n_budget, n_method, REGION_SPAN), means over the prompts; NULL when not asked for */
 	struct compare_prompt *prompt;
 	struct protocol protocol;
 	int n_layer, n_head, n_kv_head; /* of the first capture */

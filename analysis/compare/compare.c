@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "analysis/compare/bootstrap.h"
+#include "analysis/compare/region_sums.h"
 #include "analysis/selection.h"
 
 /* Numbers of one method: 3 per budget (overlap, mass, mass_ratio), then these. */
@@ -21,10 +22,11 @@ struct prompt_numbers {
 };
 
 /* Sums over prompts of one method's per-head numbers, and how many prompts are in each:
- * (3 n_budget, n_row), then n_head_row of KL. */
+ * (3 n_budget, n_row), then n_head_row of KL; and of its regions (n_budget, REGION_SPAN). */
 struct head_sums {
 	double *sum;
 	int *n;
+	struct region_sum *region;
 };
 
 struct gather {
@@ -32,7 +34,8 @@ struct gather {
 	const struct compare_options *o;
 	int stride;
 	struct prompt_numbers *prompt;
-	struct head_sums *heads;   /* (n_method), with per_head only */
+	struct head_sums *heads;   /* (n_method), with per_head or regions only */
+	struct regions *regions;   /* of the present prompt, with regions only */
 	size_t n_row, n_head_row;  /* n_layer * n_unit, n_layer * n_head */
 	bool check_failed;
 	int n_lost;                /* warnings that did not fit */
@@ -156,6 +159,13 @@ static bool room_for_heads(const struct gather *g, struct head_sums *h)
 	return h->sum && h->n;
 }
 
+static bool room_for_regions(const struct gather *g, struct head_sums *h)
+{
+	if (!h->region)
+		h->region = calloc((size_t)g->cmp->n_budget * REGION_SPAN + 1, sizeof *h->region);
+	return h->region;
+}
+
 static void add_head(struct head_sums *h, size_t at, double x)
 {
 	if (isnan(x))
@@ -198,6 +208,8 @@ static int add_method(struct gather *g, struct prompt_numbers *p, const struct e
 	struct head_sums *h = &g->heads[at];
 	if (g->o->per_head && !room_for_heads(g, h))
 		return err_set(e, ERR_MEMORY, "comparison: out of memory for numbers by head");
+	if (g->regions && !room_for_regions(g, h))
+		return err_set(e, ERR_MEMORY, "comparison: out of memory for regions");
 	for (int b = 0; b < g->cmp->n_budget; b++) {
 		int rc = evaluation_allocate(ev, m, g->cmp->budget[b], k, e);
 		if (rc)
@@ -208,6 +220,8 @@ static int add_method(struct gather *g, struct prompt_numbers *p, const struct e
 		number[N_PER_BUDGET * b + 2] = a.mass_ratio;
 		if (g->o->per_head)
 			add_heads(g, h, ev, m, b, k);
+		if (g->regions)
+			region_sums_add(h->region + b * REGION_SPAN, g->regions, m, k);
 	}
 	if (g->o->per_head)
 		add_head_kl(g, h, ev, m);
@@ -292,7 +306,12 @@ static int add_prompt(struct gather *g, int i, const struct capture *c, const ch
 		g->n_row = (size_t)c->n_layer * (size_t)g->cmp->n_unit;
 		g->n_head_row = (size_t)c->n_layer * (size_t)c->n_head;
 	}
-	rc = add_methods(g, &g->prompt[i], ev, e);
+	if (g->o->regions)
+		rc = regions_open(&g->regions, ev, NULL, 0, e);
+	if (!rc)
+		rc = add_methods(g, &g->prompt[i], ev, e);
+	regions_close(g->regions);
+	g->regions = NULL;
 	struct compare_prompt *p = &g->cmp->prompt[i];
 	p->n_prompt = c->n_prompt;
 	p->n_response = c->n_response;
@@ -397,6 +416,18 @@ static bool average_heads(const struct gather *g, int m, int from)
 	return cmp->kl_head[m];
 }
 
+static void average_regions(const struct gather *g, int m, int from)
+{
+	struct comparison *cmp = g->cmp;
+	for (int b = 0; b < cmp->n_budget; b++)
+		for (int i = 0; i < REGION_SPAN; i++) {
+			struct region_sum none = {0};
+			const struct region_sum *sums = g->heads[from].region;
+			cmp->region[(b * cmp->n_method + m) * REGION_SPAN + i] =
+				region_sums_mean(sums ? &sums[b * REGION_SPAN + i] : &none);
+		}
+}
+
 static void average_method(const struct averager *a, int m, int from)
 {
 	struct comparison *cmp = a->g->cmp;
@@ -432,10 +463,16 @@ static int average_all(struct gather *g, struct err *e)
 	const struct method **ordered = malloc(n * sizeof *ordered + 1);
 	struct averager a = {g, malloc((size_t)cmp->n_prompt * sizeof(double)), malloc(BOOTSTRAP_ROUNDS * sizeof(double))};
 	bool ok = place && ordered && a.value && a.scratch && room_for_results(cmp);
+	if (ok && g->o->regions) {
+		cmp->region = calloc((size_t)cmp->n_budget * n * REGION_SPAN + 1, sizeof *cmp->region);
+		ok = cmp->region;
+	}
 	if (ok)
 		display_order(g, place);
 	for (int m = 0; ok && m < cmp->n_method; m++) {
 		average_method(&a, m, place[m]);
+		if (cmp->region)
+			average_regions(g, m, place[m]);
 		ordered[m] = cmp->method[place[m]];
 		ok = !g->o->per_head || average_heads(g, m, place[m]);
 	}
@@ -509,6 +546,7 @@ int compare_captures(struct comparison **out, const struct capture *const *c, co
 	for (int m = 0; g.heads && m < cmp->n_method; m++) {
 		free(g.heads[m].sum);
 		free(g.heads[m].n);
+		free(g.heads[m].region);
 	}
 	free(g.prompt);
 	free(g.heads);
@@ -553,6 +591,7 @@ void comparison_free(struct comparison *cmp)
 	free(cmp->spearman);
 	free(cmp->area);
 	free(cmp->kl_head);
+	free(cmp->region);
 	free(cmp->prompt);
 	free(cmp);
 }

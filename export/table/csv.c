@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "export/table/sheet.h"
+#include "export/table/csv.h"
 
-static void field(struct sheet *s, const char *text)
+void csv_field(struct sheet *s, const char *text)
 {
 	if (!strpbrk(text, ",\"\r\n")) {
 		sheet_write(s, text, strlen(text));
@@ -18,7 +18,7 @@ static void field(struct sheet *s, const char *text)
 	sheet_write(s, "\"", 1);
 }
 
-static void number(struct sheet *s, double x)
+void csv_number(struct sheet *s, double x)
 {
 	sheet_write(s, ",", 1);
 	if (isfinite(x))
@@ -27,9 +27,9 @@ static void number(struct sheet *s, double x)
 
 static void with_interval(struct sheet *s, const struct interval *x)
 {
-	number(s, x->mean);
-	number(s, x->low);
-	number(s, x->high);
+	csv_number(s, x->mean);
+	csv_number(s, x->low);
+	csv_number(s, x->high);
 }
 
 static void means(struct sheet *s, const struct comparison *cmp, const char *label)
@@ -37,7 +37,7 @@ static void means(struct sheet *s, const struct comparison *cmp, const char *lab
 	for (int b = 0; b < cmp->n_budget; b++)
 		for (int m = 0; m < cmp->n_method; m++) {
 			const struct compare_cell *cell = &cmp->cell[b * cmp->n_method + m];
-			field(s, label);
+			csv_field(s, label);
 			sheet_printf(s, ",%d,%s", cmp->budget[b], cmp->method[m]->name);
 			const struct interval *const column[] = {&cell->overlap, &cell->mass, &cell->mass_ratio, &cmp->kl[m],
 				&cmp->spearman[m], &cmp->area[m]};
@@ -52,7 +52,7 @@ static void one_prompt(struct sheet *s, const struct comparison *cmp, const stru
 	for (int b = 0; b < cmp->n_budget; b++)
 		for (int m = 0; m < cmp->n_method; m++) {
 			int at = b * cmp->n_method + m;
-			field(s, p->label);
+			csv_field(s, p->label);
 			sheet_printf(s, ",%d,%s", cmp->budget[b], cmp->method[m]->name);
 			const double column[] = {p->overlap[at], p->mass[at], p->mass_ratio[at], p->kl[m], p->spearman[m], p->area[m]};
 			for (size_t i = 0; i < sizeof column / sizeof *column; i++)

@@ -8,6 +8,7 @@
 #include <utf8proc.h>
 
 #include "analysis/selection.h"
+#include "export/table/regions.h"
 #include "export/table/sheet.h"
 
 json_t *table_json_number(double x)
@@ -152,8 +153,12 @@ static json_t *budgets_json(const struct comparison *cmp)
 	json_t *out = json_array();
 	for (int b = 0; b < cmp->n_budget; b++) {
 		json_t *budget = budget_json(cmp, b, &cmp->prompt[0]), *methods = json_object();
-		for (int m = 0; m < cmp->n_method; m++)
-			json_object_set_new(methods, cmp->method[m]->name, cell_json(cmp, &cmp->cell[b * cmp->n_method + m]));
+		for (int m = 0; m < cmp->n_method; m++) {
+			json_t *cell = cell_json(cmp, &cmp->cell[b * cmp->n_method + m]);
+			if (cmp->region)
+				json_object_set_new(cell, "regions", regions_kept_json(cmp, b, m));
+			json_object_set_new(methods, cmp->method[m]->name, cell);
+		}
 		json_object_set_new(budget, "methods", methods);
 		json_array_append_new(out, budget);
 	}
@@ -222,6 +227,8 @@ json_t *table_compare_json(const struct comparison *cmp)
 			json_array_append_new(prompts, prompt_json(cmp, &cmp->prompt[i]));
 		json_object_set_new(out, "prompts", prompts);
 	}
+	if (cmp->region)
+		json_object_set_new(out, "regions", regions_json(cmp));
 	json_object_set_new(out, "checks", checks_json(cmp));
 	json_object_set_new(out, "warnings", warnings);
 	return out;

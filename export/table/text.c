@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analysis/selection.h"
+#include "export/table/regions.h"
 #include "export/table/sheet.h"
 
 enum { LABEL_WIDTH = 14, COLUMN_WIDTH = 22 };
@@ -131,6 +132,8 @@ int table_compare_text(const struct comparison *cmp, const char *path, struct er
 	for (int b = 0; b < cmp->n_budget; b++)
 		budget_table(&s, cmp, b);
 	overall_table(&s, cmp);
+	if (cmp->region)
+		regions_text(&s, cmp);
 	failed_checks(&s, cmp);
 	return sheet_close(&s, e);
 }

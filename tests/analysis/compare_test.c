@@ -274,3 +274,36 @@ TEST(compare, presets)
 	evaluation_close(ev);
 	capture_unref(c);
 }
+
+TEST(compare, regions_are_means_over_prompts)
+{
+	const struct capture *c[] = {synthetic(300, 40, 1), synthetic(200, 40, 2)};
+	struct compare_options o = usual();
+	struct comparison *plain = compare(c, 2, &o);
+	CHECK(!plain->region);
+	comparison_free(plain);
+	o.regions = true;
+	struct comparison *cmp = compare(c, 2, &o);
+	int m = method_at(cmp, "snapkv");
+	struct region_numbers number[2][REGION_SPAN];
+	for (int i = 0; i < 2; i++) {
+		struct evaluation *ev;
+		struct regions *r;
+		int k[3 * 2];
+		CHECK_INT(evaluation_open(&ev, c[i], &o.eval, NULL, NULL), 0);
+		CHECK_INT(regions_open(&r, ev, NULL, 0, NULL), 0);
+		int method = evaluation_find(ev, "snapkv");
+		CHECK_INT(evaluation_allocate(ev, method, cmp->budget[1], k, NULL), 0);
+		regions_numbers(r, method, (struct scope){-1, -1}, k, number[i]);
+		regions_close(r);
+		evaluation_close(ev);
+	}
+	for (int i = 0; i < REGION_SPAN; i++) {
+		const struct region_numbers *got = &cmp->region[(1 * cmp->n_method + m) * REGION_SPAN + i];
+		CHECK_NEAR(got->kept, (number[0][i].kept + number[1][i].kept) / 2, TOL_F64_SUM * 100);
+		CHECK_NEAR(got->truth, (number[0][i].truth + number[1][i].truth) / 2, TOL_F64_SUM);
+	}
+	comparison_free(cmp);
+	capture_unref(c[0]);
+	capture_unref(c[1]);
+}

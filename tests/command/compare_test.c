@@ -59,6 +59,43 @@ TEST(command_compare, several_captures)
 	program_free(&r);
 }
 
+/* Shares of one division add up to everything. */
+static double sum_of(const json_t *division, const char *number)
+{
+	double sum = 0;
+	const char *name;
+	json_t *one;
+	json_object_foreach((json_t *)division, name, one)
+		sum += json_number_value(json_object_get(one, number));
+	return sum;
+}
+
+TEST(command_compare, regions)
+{
+	struct program_result r;
+	const char *path = write_capture("regions.kvg", 1, 300);
+	program_run(&r, NULL, "compare", "--json", "--regions", "--budget", "100", path, NULL);
+	json_t *all = PROGRAM_JSON(&r), *regions = json_object_get(all, "regions");
+	json_t *snapkv = json_object_get(json_object_get(json_array_get(json_object_get(all, "budgets"), 0), "methods"), "snapkv");
+	json_t *kept = json_object_get(snapkv, "regions");
+	static const char *const division[] = {"parts", "classes"};
+	for (int i = 0; i < 2; i++) {
+		CHECK_NEAR(sum_of(json_object_get(regions, division[i]), "tokens"), 300, 1e-6);
+		CHECK_NEAR(sum_of(json_object_get(regions, division[i]), "truth"), 1, 1e-6);
+		CHECK_NEAR(sum_of(json_object_get(kept, division[i]), "kept"), 100, 1e-6);
+		CHECK_NEAR(sum_of(json_object_get(kept, division[i]), "share"), 1, 1e-6);
+	}
+	CHECK_NEAR(json_number_value(json_object_get(json_object_get(json_object_get(kept, "classes"), "sink"), "kept")), 4, 1e-9);
+	json_decref(all);
+	program_free(&r);
+	program_run(&r, NULL, "compare", "--csv", "--regions", "--budget", "100", path, NULL);
+	CHECK(!strncmp(r.out, "prompt,budget,method,division,region,", 37) && strstr(r.out, ",100,snapkv,class,window,32,32,"));
+	program_free(&r);
+	program_run(&r, NULL, "compare", "--regions", "--budget", "100", path, NULL);
+	CHECK(strstr(r.out, "SHARE OF 100 KEPT TOKENS") && strstr(r.out, "\nword  "));
+	program_free(&r);
+}
+
 TEST(command_compare, chosen_methods)
 {
 	struct program_result r;

@@ -19,6 +19,7 @@
                              * up to one more rounding of difference follows */
 #define TOL_LOSS 1e-5       /* mean KL of float32 attention against double */
 #define TOL_GRADIENT 1e-4   /* of a tensor's gradient norm: differences of step 4e-3 (error of their third order) and float32 sums */
+#define TOL_F64_SUM 1e-12   /* sums of some hundred float64 terms that add up to about 1, in another order */
 #define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
 
 #endif

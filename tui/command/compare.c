@@ -19,7 +19,7 @@ static int check(const struct options *o, struct err *e)
 static int print_comparison(const struct comparison *cmp, const struct options *o, struct err *e)
 {
 	if (o->csv)
-		return table_compare_csv(cmp, "-", e);
+		return o->regions ? table_regions_csv(cmp, "-", e) : table_compare_csv(cmp, "-", e);
 	if (!o->json)
 		return table_compare_text(cmp, "-", e);
 	json_t *value = table_compare_json(cmp);

@@ -103,6 +103,7 @@ struct compare_options settings_compare(const struct options *o, struct preset *
 		.budget = o->budgets.item,
 		.n_budget = o->budgets.n,
 		.per_head = o->per_head,
+		.regions = o->regions,
 	};
 	c.eval.preset = settings_preset(o->preset, &c.eval.protocol, room);
 	return c;
