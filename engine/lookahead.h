@@ -15,6 +15,7 @@ struct lora {
 	int r, n_in, n_out;
 	float *a; /* (r, n_in); NULL: this projection has no adapter */
 	float *b; /* (n_out, r) */
+	float own_scale; /* alpha / r that the file gives this adapter alone, folded into b; 0: nothing of its own */
 };
 
 struct lookahead {
@@ -42,6 +43,9 @@ struct lookahead_load_options {
  * layer is the number after layers, layer, blocks, block or h; the projection the one word q, k, v, o, gate, up, down (or q_proj,
  * qproj, ...); A or B the word a, b, loraA, or lora_down, lora_up. The rank is in the metadata or the shorter side, one for all. A
  * tensor of no layer and no projection is the embedding. Either orientation; a square matrix only under its written name.
+ *
+ * Alpha: o->alpha; a scalar `<adapter>.alpha` beside a pair; metadata kvglass.alpha, lora_alpha or alpha; else, for files of other
+ * names, the adapter_config.json of the same folder (PEFT: r, lora_alpha, alpha_pattern, use_rslora, base_model_name_or_path).
  *
  * m may be NULL, to look into a file (kvglass info): layers and widths then come from the file itself and are only checked
  * against each other. o may be NULL. */

@@ -20,6 +20,8 @@ enum lookahead_fault_kind {
 	LOOKAHEAD_FAULT_UNTRAINED,  /* every B is zero (a control, or training never started) */
 	LOOKAHEAD_FAULT_TINY,       /* ||BA|| below 1/1000 of the median over layers of the same projection; soft tokens likewise */
 	LOOKAHEAD_FAULT_EXPLODING,  /* ||BA|| above 100 times that median; soft tokens likewise */
+	LOOKAHEAD_FAULT_SCALE,      /* this adapter's alpha / r is not the module's */
+	LOOKAHEAD_FAULT_BASE,       /* trained for another model file */
 	LOOKAHEAD_FAULT_MISSING,    /* most layers have this projection, this one has not (v, o, gate, up, down of the last layer are not needed) */
 };
 
@@ -40,7 +42,10 @@ struct lookahead_report {
 	struct lookahead_fault *fault;
 };
 
-int lookahead_report_make(struct lookahead_report **out, const struct lookahead *l, struct err *e);
+/* "not finite", "zero", "untrained", ... */
+const char *lookahead_fault_name(enum lookahead_fault_kind kind);
+/* m: the model that they are to serve, whose hash is compared with the one in the modules; NULL: unknown. */
+int lookahead_report_make(struct lookahead_report **out, const struct lookahead *l, const struct model *m, struct err *e);
 void lookahead_report_free(struct lookahead_report *r); /* NULL is allowed */
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "engine/file.h"
 
-enum { MAX_RANK = 4096, PUBLISHED_SCALE = 4 /* alpha 32 over r 8 */ };
+enum { PUBLISHED_SCALE = 4 /* alpha 32 over r 8 */ };
 
 /* ---- the object ------------------------------------------------------------------------------------------------ */
 
@@ -62,33 +62,6 @@ void lookahead_free(struct lookahead *l)
 
 /* ---- metadata -------------------------------------------------------------------------------------------------- */
 
-/* *out stays as it is when the key is absent. */
-static int meta_count(const struct st_file *f, const char *key, int limit, int *out, const char *path, struct err *e)
-{
-	const char *text = st_meta(f, key);
-	if (!text)
-		return 0;
-	char *end;
-	long value = strtol(text, &end, 10);
-	if (end == text || *end || value < 0 || value > limit)
-		return err_set(e, ERR_FORMAT, "%s: metadata %s is \"%.40s\", a count up to %d is needed", path, key, text, limit);
-	*out = (int)value;
-	return 0;
-}
-
-static int meta_alpha(const struct st_file *f, float *out, const char *path, struct err *e)
-{
-	const char *text = st_meta(f, "kvglass.alpha");
-	if (!text)
-		return 0;
-	char *end;
-	float value = strtof(text, &end);
-	if (end == text || *end || !(value >= 0 && value < INFINITY))
-		return err_set(e, ERR_FORMAT, "%s: metadata kvglass.alpha is \"%.40s\", a number is needed", path, text);
-	*out = value;
-	return 0;
-}
-
 static int copy_meta(const struct st_file *f, const char *key, char **out, const char *path, struct err *e)
 {
 	const char *text = st_meta(f, key);
@@ -138,75 +111,146 @@ static int read_adapter(struct lookahead *l, const struct match *k, int r, const
 	return read_matrix(k, values, path, e);
 }
 
-/* alpha: the option's; 0 when it was not given. */
-static int read_scale(struct lookahead *l, const struct st_file *f, int r, float alpha, const char *path, struct err *e)
+static int set_scale(struct lookahead *l, const struct module_settings *s, int r, float alpha, const char *path, struct err *e)
 {
-	if (r == 0)
+	if (alpha > 0 || s->has_alpha) {
+		l->scale = settings_scale(s, alpha > 0 ? alpha : s->alpha, r);
 		return 0;
-	float from_file = -1;
-	int rc = meta_alpha(f, &from_file, path, e);
-	if (rc)
-		return rc;
-	if (alpha > 0)
-		l->scale = alpha / (float)r;
-	else if (from_file >= 0)
-		l->scale = from_file / (float)r;
-	else {
-		l->scale = PUBLISHED_SCALE;
-		if (asprintf(&l->warning, "%s does not say its alpha: scale %d is used, as published (alpha %d for rank %d)", l->name,
-				PUBLISHED_SCALE, PUBLISHED_SCALE * r, r) < 0) {
-			l->warning = NULL;
-			return err_set(e, ERR_MEMORY, "%s: out of memory", path);
-		}
 	}
+	l->scale = PUBLISHED_SCALE;
+	if (asprintf(&l->warning, "%s does not say its alpha: scale %d is used, as published (alpha %d for rank %d)", l->name,
+			PUBLISHED_SCALE, PUBLISHED_SCALE * r, r) >= 0)
+		return 0;
+	l->warning = NULL;
+	return err_set(e, ERR_MEMORY, "%s: out of memory", path);
+}
+
+/* An adapter's own alpha: B takes the difference up, so that one scale holds for the module. */
+static int set_own_scale(struct lora *lora, float own, const char *path, struct err *e)
+{
+	if (!(own > 0 && own < INFINITY))
+		return err_set(e, ERR_FORMAT, "%s: an adapter's alpha gives the scale %g", path, (double)own);
+	lora->own_scale = own;
 	return 0;
 }
 
-static int read_texts(struct lookahead *l, const struct st_file *f, const char *path, struct err *e)
+static void fold_own_scale(const struct lookahead *l, struct lora *lora)
+{
+	float by = lora->own_scale > 0 ? lora->own_scale / l->scale : 1;
+	for (size_t i = 0; i < (size_t)lora->n_out * (size_t)lora->r; i++)
+		lora->b[i] *= by;
+}
+
+static int own_scales_of_settings(struct lookahead *l, const struct module_settings *s, int r, const char *path, struct err *e)
+{
+	int rc = 0;
+	for (int k = 0; k < s->n_exception; k++)
+		for (int i = 0; i < l->n_layer && !rc; i++) {
+			const struct alpha_exception *x = &s->exception[k];
+			if (x->layer < 0 || x->layer == i)
+				rc = set_own_scale(lora_at(l, i, x->proj), settings_scale(s, x->alpha, r), path, e);
+		}
+	return rc;
+}
+
+static int own_scales_of_file(struct lookahead *l, const struct matches *all, const struct module_settings *s, const char *path,
+	struct err *e)
+{
+	int rc = 0;
+	for (int i = 1; i < all->n && !rc; i++) {
+		const struct match *k = &all->match[i];
+		float alpha;
+		if (k->role != ROLE_ALPHA)
+			continue;
+		rc = st_read_f32(k->tensor, 0, 1, &alpha, e);
+		rc = rc ? (int)err_prefix(e, "%s", path) : set_own_scale(lora_at(l, k->layer, k->proj), settings_scale(s, alpha, all->r), path, e);
+	}
+	return rc;
+}
+
+/* The largest of the adapters' own scales: what the module's is, when nothing but they say it. */
+static float largest_own_scale(const struct lookahead *l)
+{
+	float largest = 0;
+	for (int i = 0; i < l->n_layer * N_PROJ; i++)
+		if (l->lora[i].a && l->lora[i].own_scale > largest)
+			largest = l->lora[i].own_scale;
+	return largest;
+}
+
+/* From the strongest word to the weakest: alpha asked for, a scalar beside a pair, adapter_config.json's exceptions, the metadata. */
+static int read_scales(struct lookahead *l, const struct matches *all, const struct module_settings *s, float alpha, const char *path,
+	struct err *e)
+{
+	int rc = 0;
+	if (all->r == 0)
+		return 0;
+	if (!(alpha > 0)) {
+		rc = own_scales_of_settings(l, s, all->r, path, e);
+		rc = rc ? rc : own_scales_of_file(l, all, s, path, e);
+	}
+	if (rc)
+		return rc;
+	float largest = largest_own_scale(l);
+	if (largest > 0 && !(s->has_alpha && s->alpha > 0))
+		l->scale = largest;
+	else
+		rc = set_scale(l, s, all->r, alpha, path, e);
+	for (int i = 0; i < l->n_layer * N_PROJ && !rc; i++)
+		if (l->lora[i].a)
+			fold_own_scale(l, &l->lora[i]);
+	return rc;
+}
+
+static int read_texts(struct lookahead *l, const struct st_file *f, const struct module_settings *s, const char *path, struct err *e)
 {
 	l->path = strdup(path);
 	l->name = strdup(basename(path));
 	if (!l->path || !l->name)
 		return err_set(e, ERR_MEMORY, "%s: out of memory", path);
 	int rc = copy_meta(f, "kvglass.base_name", &l->base_name, path, e);
+	if (!rc && !l->base_name && s->base_name && !(l->base_name = strdup(s->base_name)))
+		rc = err_set(e, ERR_MEMORY, "%s: out of memory", path);
 	if (!rc)
 		rc = copy_meta(f, "kvglass.base_sha256", &l->base_sha256, path, e);
 	return rc ? rc : copy_meta(f, "kvglass.training", &l->training, path, e);
 }
 
-static int fill(struct lookahead *l, const struct st_file *f, const struct matches *all, float alpha, const char *path, struct err *e)
+static int fill(struct lookahead *l, const struct load_source *from, const struct matches *all, const struct module_settings *s,
+	struct err *e)
 {
+	const char *n_key = "kvglass.n_lookahead", *n_text = st_meta(from->file, n_key);
 	int n_lookahead = l->n_lookahead;
-	int rc = meta_count(f, "kvglass.n_lookahead", INT_MAX, &n_lookahead, path, e);
+	int rc = n_text ? settings_count(n_text, n_key, INT_MAX, &n_lookahead, from->path, e) : 0;
 	if (!rc && n_lookahead != l->n_lookahead)
-		rc = err_set(e, ERR_FORMAT, "%s: metadata kvglass.n_lookahead is %d, the embedding has %d rows", path, n_lookahead,
+		rc = err_set(e, ERR_FORMAT, "%s: metadata kvglass.n_lookahead is %d, the embedding has %d rows", from->path, n_lookahead,
 			l->n_lookahead);
 	if (!rc)
-		rc = read_texts(l, f, path, e);
+		rc = read_texts(l, from->file, s, from->path, e);
 	if (!rc)
-		rc = read_matrix(&all->match[0], l->embedding, path, e);
+		rc = read_matrix(&all->match[0], l->embedding, from->path, e);
 	for (int i = 1; i < all->n && !rc; i++)
-		rc = read_adapter(l, &all->match[i], all->r, path, e);
+		if (all->match[i].role != ROLE_ALPHA)
+			rc = read_adapter(l, &all->match[i], all->r, from->path, e);
 	if (!rc)
-		rc = read_scale(l, f, all->r, alpha, path, e);
+		rc = read_scales(l, all, s, from->alpha, from->path, e);
 	lookahead_count(l);
 	return rc;
 }
 
-int lookahead_from_file(struct lookahead **out, const struct st_file *file, const struct module_shape *known, float alpha,
-	const char *path, struct err *e)
+int lookahead_from_file(struct lookahead **out, const struct load_source *from, struct err *e)
 {
 	struct matches all;
-	int r = 0;
+	struct module_settings s = from->beside ? *from->beside : (struct module_settings){0}; /* what it points to stays theirs */
 	*out = NULL;
-	int rc = meta_count(file, "kvglass.r", MAX_RANK, &r, path, e);
+	int rc = settings_from_meta(&s, from->file, from->path, e);
 	if (!rc)
-		rc = match_tensors(&all, file, known, r, path, e);
+		rc = match_tensors(&all, from->file, from->known, s.r, from->path, e);
 	if (rc)
 		return rc;
 	rc = lookahead_new(out, all.match[0].rows, all.shape.n_embd, all.shape.n_layer, e);
 	if (!rc)
-		rc = fill(*out, file, &all, alpha, path, e);
+		rc = fill(*out, from, &all, &s, e);
 	free(all.match);
 	if (rc) {
 		lookahead_free(*out);
@@ -235,6 +279,7 @@ int lookahead_load(struct lookahead **out, const struct model *m, const char *pa
 	struct file_map map;
 	struct st_file file;
 	struct module_shape shape;
+	struct module_settings beside = {0};
 	*out = NULL;
 	int rc = file_map_open(&map, path, e);
 	if (rc)
@@ -243,7 +288,12 @@ int lookahead_load(struct lookahead **out, const struct model *m, const char *pa
 	if (!rc) {
 		if (m)
 			module_shape_of(&shape, model_info(m));
-		rc = lookahead_from_file(out, &file, m ? &shape : NULL, o ? o->alpha : 0, path, e);
+		const struct load_source from = {.file = &file, .known = m ? &shape : NULL, .beside = &beside, .alpha = o ? o->alpha : 0,
+			.path = path};
+		if (!st_find(&file, "lookahead.embedding")) /* our own files say everything themselves */
+			rc = settings_beside(&beside, path, e);
+		rc = rc ? rc : lookahead_from_file(out, &from, e);
+		settings_free(&beside);
 		st_free(&file);
 	}
 	if (!rc && m && !(o && o->ignore_base_hash))

@@ -12,12 +12,12 @@ static void try_shape(const struct st_file *file, const struct module_shape *sha
 	struct lookahead *l;
 	struct lookahead_report *r;
 	struct err e = {ERR_NONE, ""};
-	if (lookahead_from_file(&l, file, shape, 0, "fuzz", &e)) {
+	if (lookahead_from_file(&l, &(struct load_source){.file = file, .known = shape, .path = "fuzz"}, &e)) {
 		if (!e.code || !*e.text)
 			abort();
 		return;
 	}
-	if (!lookahead_report_make(&r, l, &e))
+	if (!lookahead_report_make(&r, l, NULL, &e))
 		lookahead_report_free(r);
 	if (lookahead_save(l, "/dev/null", true, &e))
 		abort();

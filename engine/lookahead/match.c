@@ -152,9 +152,14 @@ static int place_embedding(struct matcher *m, struct match *k, int rows, int col
 	return 0;
 }
 
+static bool is_scalar(const struct st_tensor *t)
+{
+	return t->n_bytes == st_dtype_size(t->dtype);
+}
+
 static int place(struct matcher *m, struct match *k)
 {
-	int rows, columns;
+	int rows = 1, columns = 1;
 	struct name_facts name;
 	name_read(k->tensor->name, &name);
 	k->layer = name.layer;
@@ -162,8 +167,8 @@ static int place(struct matcher *m, struct match *k)
 	k->role = name.role;
 	if (name.doubt)
 		return refuse(m, k->tensor, "names %s", name.doubt);
-	if (!as_matrix(k->tensor, &rows, &columns))
-		return refuse(m, k->tensor, "is no matrix");
+	if (k->role == ROLE_ALPHA ? !is_scalar(k->tensor) : !as_matrix(k->tensor, &rows, &columns))
+		return refuse(m, k->tensor, k->role == ROLE_ALPHA ? "is no single number" : "is no matrix");
 	if (k->layer < 0 && k->proj < 0 && !k->role)
 		return place_embedding(m, k, rows, columns);
 	if (k->layer < 0 || k->proj < 0)
@@ -172,7 +177,8 @@ static int place(struct matcher *m, struct match *k)
 		return refuse(m, k->tensor, "is for layer %d, this model has %d", k->layer, m->out->shape.n_layer);
 	if (k->layer >= 4096)
 		return refuse(m, k->tensor, "is for layer %d, the limit is 4096", k->layer);
-	return place_adapter(m, k, rows, columns);
+	k->rows = k->columns = 1;
+	return k->role == ROLE_ALPHA ? 0 : place_adapter(m, k, rows, columns);
 }
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
@@ -185,7 +191,7 @@ static int find_rank(struct matcher *m)
 		struct name_facts name;
 		int rows, columns;
 		name_read(t->name, &name);
-		if (name.layer < 0 || name.proj < 0 || !as_matrix(t, &rows, &columns))
+		if (name.layer < 0 || name.proj < 0 || name.role == ROLE_ALPHA || !as_matrix(t, &rows, &columns))
 			continue; /* refused later, with its reason */
 		int r = rows < columns ? rows : columns;
 		if (m->out->r && r != m->out->r)
@@ -205,6 +211,14 @@ static int compare_matches(const void *a, const void *b)
 	return (x->role > y->role) - (x->role < y->role);
 }
 
+/* Sorted: A, B and perhaps alpha of one place follow each other. */
+static bool has_partner(const struct match *k, int n, int i)
+{
+	int other = k[i].role == ROLE_A ? i + 1 : i - 1;
+	return other < n && k[other].layer == k[i].layer && k[other].proj == k[i].proj &&
+		k[other].role == (k[i].role == ROLE_B ? ROLE_A : ROLE_B);
+}
+
 /* One tensor a place, A and B together, one embedding. */
 static int check_pairs(struct matcher *m)
 {
@@ -215,12 +229,9 @@ static int check_pairs(struct matcher *m)
 			return refuse(m, k[i].tensor, "goes where %.60s goes", k[i - 1].tensor->name);
 	if (all->n == 0 || k[0].layer >= 0)
 		return err_set(m->e, ERR_FORMAT, "%s: no embedding of the lookahead tokens among its %d tensors", m->path, m->file->n_tensor);
-	for (int i = 1; i < all->n; i++) {
-		bool pair = k[i].role == ROLE_A ? i + 1 < all->n && k[i + 1].layer == k[i].layer && k[i + 1].proj == k[i].proj
-			: k[i - 1].layer == k[i].layer && k[i - 1].proj == k[i].proj;
-		if (!pair)
-			return refuse(m, k[i].tensor, "has no %c beside it", k[i].role == ROLE_A ? 'B' : 'A');
-	}
+	for (int i = 1; i < all->n; i++)
+		if (!has_partner(k, all->n, i))
+			return refuse(m, k[i].tensor, "has no %s beside it", k[i].role == ROLE_A ? "B" : k[i].role == ROLE_B ? "A" : "pair");
 	return 0;
 }
 

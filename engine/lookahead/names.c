@@ -93,7 +93,7 @@ static enum role role_of(const struct words *w, int i)
 		return ROLE_A;
 	if (!strcmp(word, "b") || !strcmp(word, "lorab") || (after_lora && !strcmp(word, "up")))
 		return ROLE_B;
-	return ROLE_NONE;
+	return strcmp(word, "alpha") ? ROLE_NONE : ROLE_ALPHA;
 }
 
 void name_read(const char *name, struct name_facts *out)

@@ -1,8 +1,9 @@
 /* What the parts of engine/lookahead share.
  *
  *     names.c      what a tensor's name says
+ *     settings.c   what metadata and PEFT's adapter_config.json say: rank, alpha
  *     match.c      names, shapes and the model together: which tensor goes where
- *     load.c       file and metadata -> struct lookahead
+ *     load.c       file and settings -> struct lookahead
  *     save.c, untrained.c, report.c
  */
 #ifndef KVGLASS_ENGINE_LOOKAHEAD_PARTS_H
@@ -13,7 +14,7 @@
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
-enum role { ROLE_NONE, ROLE_A, ROLE_B }; /* none: the name does not say */
+enum role { ROLE_NONE, ROLE_A, ROLE_B, ROLE_ALPHA }; /* none: the name does not say; alpha: a scalar beside a pair */
 
 struct name_facts {
 	int layer;      /* -1: no layer number */
@@ -22,6 +23,32 @@ struct name_facts {
 	const char *doubt; /* why the name has two meanings; NULL: it has one */
 };
 void name_read(const char *name, struct name_facts *out);
+
+/* ---- settings ------------------------------------------------------------------------------------------------ */
+
+struct alpha_exception { /* of one projection, in one layer or (-1) in all */
+	int layer, proj;
+	float alpha;
+};
+
+struct module_settings { /* what is said beside the tensors; zeroed: nothing */
+	int r;          /* 0: not said */
+	bool has_alpha;
+	float alpha;
+	bool by_root;   /* the scale is alpha / sqrt(r) (rsLoRA), not alpha / r */
+	struct alpha_exception *exception;
+	int n_exception;
+	char *base_name;
+};
+/* The file's own words win over what s says already. */
+int settings_from_meta(struct module_settings *s, const struct st_file *f, const char *path, struct err *e);
+/* adapter_config.json as PEFT writes it; on failure s is empty. */
+int settings_parse(struct module_settings *s, const char *text, size_t n_bytes, const char *path, struct err *e);
+/* The one in the module's folder, if there is one. */
+int settings_beside(struct module_settings *s, const char *module_path, struct err *e);
+void settings_free(struct module_settings *s); /* safe on a zeroed struct */
+float settings_scale(const struct module_settings *s, float alpha, int r);
+int settings_count(const char *text, const char *key, int limit, int *out, const char *path, struct err *e);
 
 /* ---- shapes -------------------------------------------------------------------------------------------------- */
 
@@ -57,8 +84,14 @@ int lookahead_new(struct lookahead **out, int n_lookahead, int n_embd, int n_lay
 struct lora *lora_at(const struct lookahead *l, int layer, int proj);
 void lookahead_count(struct lookahead *l); /* sets n_param */
 
-/* Pure over the parsed file: everything of loading but opening, hashing and base check. known NULL: no model. */
-int lookahead_from_file(struct lookahead **out, const struct st_file *file, const struct module_shape *known, float alpha,
-	const char *path, struct err *e);
+struct load_source {
+	const struct st_file *file;
+	const struct module_shape *known;     /* NULL: no model */
+	const struct module_settings *beside; /* NULL: no adapter_config.json */
+	float alpha;                          /* asked for, wins over every file; 0: not */
+	const char *path;
+};
+/* Pure over the parsed files: everything of loading but opening, hashing and base check. */
+int lookahead_from_file(struct lookahead **out, const struct load_source *source, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/lookahead/parts.h"
+#include "engine/lookahead_weights.h"
 
 #define TINY_RATIO 1e-3
 #define EXPLODING_RATIO 1e2
@@ -30,63 +31,23 @@ static size_t count_not_finite(const float *x, size_t n)
 	return bad;
 }
 
-/* gram (r, r) = A A^T of A (r, n) */
-static void gram_of_rows(const float *a, int r, int n, double *gram)
+static void measure(struct lora_norms *out, const struct lora *lora, double scale)
 {
-	for (int i = 0; i < r; i++)
-		for (int j = 0; j <= i; j++) {
-			double sum = 0;
-			for (int k = 0; k < n; k++)
-				sum += (double)a[(size_t)i * (size_t)n + (size_t)k] * (double)a[(size_t)j * (size_t)n + (size_t)k];
-			gram[i * r + j] = gram[j * r + i] = sum;
-		}
-}
-
-/* gram (r, r) = B^T B of B (n, r) */
-static void gram_of_columns(const float *b, int r, int n, double *gram)
-{
-	memset(gram, 0, (size_t)r * (size_t)r * sizeof *gram);
-	for (int k = 0; k < n; k++) {
-		const float *row = b + (size_t)k * (size_t)r;
-		for (int i = 0; i < r; i++)
-			for (int j = 0; j < r; j++)
-				gram[i * r + j] += (double)row[i] * (double)row[j];
-	}
-}
-
-static void measure(struct lora_norms *out, const struct lora *lora, double scale, double *gram_a, double *gram_b)
-{
-	int r = lora->r;
 	out->present = true;
-	out->a = norm(lora->a, (size_t)r * (size_t)lora->n_in);
-	out->b = norm(lora->b, (size_t)r * (size_t)lora->n_out);
-	gram_of_rows(lora->a, r, lora->n_in, gram_a);
-	gram_of_columns(lora->b, r, lora->n_out, gram_b);
-	double square = 0;
-	for (int i = 0; i < r * r; i++)
-		square += gram_a[i] * gram_b[i];
-	if (square < 0) /* rounding of a sum that is zero; NaN stays NaN */
-		square = 0;
-	out->ba = sqrt(square);
+	out->a = norm(lora->a, (size_t)lora->r * (size_t)lora->n_in);
+	out->b = norm(lora->b, (size_t)lora->r * (size_t)lora->n_out);
+	double square = lora_inner(lora, lora);
+	out->ba = sqrt(square < 0 ? 0 : square); /* rounding of a sum that is zero; NaN stays NaN */
 	out->delta = scale * out->ba;
 }
 
-static int measure_all(struct lookahead_report *report, const struct lookahead *l, struct err *e)
+static void measure_all(struct lookahead_report *report, const struct lookahead *l)
 {
-	int most = 1;
-	for (int i = 0; i < l->n_layer * N_PROJ; i++)
-		if (l->lora[i].a && l->lora[i].r > most)
-			most = l->lora[i].r;
-	double *gram = calloc(2 * (size_t)most * (size_t)most, sizeof *gram);
-	if (!gram)
-		return err_set(e, ERR_MEMORY, "out of memory for products of rank %d", most);
 	for (int i = 0; i < l->n_layer * N_PROJ; i++)
 		if (l->lora[i].a)
-			measure(&report->lora[i], &l->lora[i], (double)l->scale, gram, gram + (size_t)most * (size_t)most);
-	free(gram);
+			measure(&report->lora[i], &l->lora[i], (double)l->scale);
 	for (int i = 0; i < l->n_lookahead; i++)
 		report->row_norm[i] = norm(l->embedding + (size_t)i * (size_t)l->n_embd, (size_t)l->n_embd);
-	return 0;
 }
 
 /* ---- faults ----------------------------------------------------------------------------------------------------- */
@@ -144,6 +105,14 @@ static void check_adapter(struct lookahead_report *r, const struct lookahead *l,
 	}
 }
 
+static void check_scale(struct lookahead_report *r, const struct lookahead *l, int layer, int p)
+{
+	float own = lora_at(l, layer, p)->own_scale;
+	struct lookahead_fault f = {.kind = LOOKAHEAD_FAULT_SCALE, .layer = layer, .proj = p, .row = -1, .value = (double)own};
+	if (own > 0 && (own < l->scale || own > l->scale))
+		add_fault(r, f, "layer %d %s: scale %g, the module's is %g", layer, projection_name(p), (double)own, (double)l->scale);
+}
+
 static bool is_needed(const struct lookahead *l, int layer, int p)
 {
 	return layer < l->n_layer - 1 || p <= PROJ_K;
@@ -159,9 +128,10 @@ static void check_projection(struct lookahead_report *r, const struct lookahead 
 	double typical = median(room, l->n_layer);
 	for (int layer = 0; layer < l->n_layer; layer++) {
 		struct lookahead_fault f = {.kind = LOOKAHEAD_FAULT_MISSING, .layer = layer, .proj = p, .row = -1};
-		if (r->lora[layer * N_PROJ + p].present)
+		if (r->lora[layer * N_PROJ + p].present) {
 			check_adapter(r, l, layer, p, typical);
-		else if (2 * n_present > l->n_layer && is_needed(l, layer, p))
+			check_scale(r, l, layer, p);
+		} else if (2 * n_present > l->n_layer && is_needed(l, layer, p))
 			add_fault(r, f, "layer %d %s: no adapter, %d of %d layers have one", layer, projection_name(p), n_present, l->n_layer);
 	}
 }
@@ -201,6 +171,18 @@ static void check_untrained(struct lookahead_report *r, const struct lookahead *
 		add_fault(r, f, "every B is zero: these adapters do nothing (untrained)");
 }
 
+static int check_base(struct lookahead_report *r, const struct lookahead *l, const struct model *m, struct err *e)
+{
+	const char *hex;
+	struct lookahead_fault f = {.kind = LOOKAHEAD_FAULT_BASE, .layer = -1, .proj = -1, .row = -1};
+	if (!l->base_sha256 || !*l->base_sha256)
+		return 0;
+	int rc = model_sha256(m, &hex, e);
+	if (!rc && strcmp(hex, l->base_sha256))
+		add_fault(r, f, "trained for another model file: %.60s (sha256 %.12s...)", l->base_name ? l->base_name : "unnamed", l->base_sha256);
+	return rc;
+}
+
 static int find_faults(struct lookahead_report *r, const struct lookahead *l, struct err *e)
 {
 	int most = l->n_layer > l->n_lookahead ? l->n_layer : l->n_lookahead;
@@ -215,9 +197,19 @@ static int find_faults(struct lookahead_report *r, const struct lookahead *l, st
 	return 0;
 }
 
+const char *lookahead_fault_name(enum lookahead_fault_kind kind)
+{
+	static const char *const name[] = {
+		[LOOKAHEAD_FAULT_NOT_FINITE] = "not finite", [LOOKAHEAD_FAULT_ZERO] = "zero", [LOOKAHEAD_FAULT_UNTRAINED] = "untrained",
+		[LOOKAHEAD_FAULT_TINY] = "tiny", [LOOKAHEAD_FAULT_EXPLODING] = "exploding", [LOOKAHEAD_FAULT_SCALE] = "unequal scale",
+		[LOOKAHEAD_FAULT_BASE] = "wrong base model", [LOOKAHEAD_FAULT_MISSING] = "missing",
+	};
+	return name[kind];
+}
+
 /* ---- public ------------------------------------------------------------------------------------------------------ */
 
-int lookahead_report_make(struct lookahead_report **out, const struct lookahead *l, struct err *e)
+int lookahead_report_make(struct lookahead_report **out, const struct lookahead *l, const struct model *m, struct err *e)
 {
 	struct lookahead_report *r = calloc(1, sizeof *r);
 	*out = NULL;
@@ -228,9 +220,12 @@ int lookahead_report_make(struct lookahead_report **out, const struct lookahead 
 	r->lora = calloc((size_t)l->n_layer * N_PROJ + 1, sizeof *r->lora);
 	r->row_norm = calloc((size_t)l->n_lookahead + 1, sizeof *r->row_norm);
 	r->fault = calloc(MAX_LISTED, sizeof *r->fault);
-	int rc = r->lora && r->row_norm && r->fault ? measure_all(r, l, e) : (int)err_set(e, ERR_MEMORY, "out of memory for a report");
-	if (!rc)
-		rc = find_faults(r, l, e);
+	int rc = r->lora && r->row_norm && r->fault ? 0 : (int)err_set(e, ERR_MEMORY, "out of memory for a report");
+	if (!rc) {
+		measure_all(r, l);
+		rc = m ? check_base(r, l, m, e) : 0;
+		rc = rc ? rc : find_faults(r, l, e);
+	}
 	if (rc)
 		lookahead_report_free(r);
 	else

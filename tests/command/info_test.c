@@ -6,6 +6,7 @@
 
 #include "analysis/synthetic.h"
 #include "engine/file.h"
+#include "engine/lookahead.h"
 #include "engine/safetensors.h"
 #include "tests/support/program.h"
 #include "tests/support/test.h"
@@ -149,6 +150,61 @@ TEST(command_info, modules)
 	CHECK(strstr(r.out, "2 LoRA pairs in 5 layers, r 2"));
 	CHECK(strstr(r.out, "base          some model\n"));
 	program_free(&r);
+}
+
+static bool lists_fault(const json_t *all, const char *kind)
+{
+	const json_t *fault;
+	size_t i;
+	json_array_foreach(json_object_get(json_object_get(all, "modules"), "faults"), i, fault)
+		if (!strcmp(json_string_value(json_object_get(fault, "kind")), kind))
+			return true;
+	return false;
+}
+
+static json_t *info_against(const char *modules, const char *model, struct program_result *r)
+{
+	program_run(r, &(struct program_setting){.cache = test_scratch("cache")}, "info", "--json", "-m", model, modules, NULL);
+	return PROGRAM_JSON(r);
+}
+
+/* Beside the model they are to serve: shares of its weights, and what is wrong with them for it. */
+TEST(command_info, modules_beside_a_model)
+{
+	const char *own = test_scratch("own.gguf"), *other = test_scratch("other.gguf"), *path = test_scratch("beside.safetensors");
+	struct model *m = NULL;
+	struct lookahead *l = NULL;
+	const char *hex = NULL;
+	struct err e;
+	struct program_result r;
+	tiny_model_gguf(own, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 2});
+	tiny_model_gguf(other, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3});
+	CHECK_INT(model_open(&m, own, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
+	CHECK_INT(model_sha256(m, &hex, &e), 0);
+	CHECK_INT(lookahead_untrained(&l, m, 4, 2, 8, 1, &e), 0);
+	l->base_sha256 = strdup(hex ? hex : "");
+	for (int i = 0; i < 2 * N_PROJ; i++) /* the last layer stays as it was: zero */
+		for (int k = 0; k < l->lora[i].n_out * 2; k++)
+			l->lora[i].b[k] = 0.5f;
+	l->lora[PROJ_V].b[0] = NAN;
+	CHECK_INT(lookahead_save(l, path, false, &e), 0);
+	json_t *all = info_against(path, own, &r);
+	CHECK(lists_fault(all, "not finite") && lists_fault(all, "zero") && !lists_fault(all, "wrong base model"));
+	const json_t *share = json_object_get(json_object_get(json_object_get(json_object_get(all, "modules"), "norms"), "up"), "delta_of_weight");
+	CHECK_INT(json_array_size(share), 3);
+	CHECK(json_real_value(json_array_get(share, 0)) > 0 && json_is_null(json_array_get(share, 2)));
+	json_decref(all);
+	program_free(&r);
+	all = info_against(path, other, &r);
+	CHECK(lists_fault(all, "wrong base model"));
+	json_decref(all);
+	program_free(&r);
+	program_run(&r, &(struct program_setting){.cache = test_scratch("cache")}, "info", "-m", own, path, NULL);
+	CHECK(strstr(r.out, "faults        layer 2 q: B is all zero, the adapter does nothing\n"));
+	CHECK(strstr(r.out, "scale |BA| / |W| by layer\n"));
+	program_free(&r);
+	lookahead_free(l);
+	model_close(m);
 }
 
 /* A sound file of a kind that cannot be run is described all the same. */

@@ -62,9 +62,9 @@ static int parse_lookahead(const uint8_t *data, size_t size, struct err *e)
 	int rc = st_parse(&f, data, size, "corpus", e);
 	if (rc)
 		return rc;
-	rc = lookahead_from_file(&l, &f, NULL, 0, "corpus", e);
+	rc = lookahead_from_file(&l, &(struct load_source){.file = &f, .path = "corpus"}, e);
 	if (!rc)
-		rc = lookahead_report_make(&r, l, e);
+		rc = lookahead_report_make(&r, l, NULL, e);
 	lookahead_report_free(r);
 	lookahead_free(l);
 	st_free(&f);

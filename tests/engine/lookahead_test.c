@@ -7,65 +7,23 @@
 #include <unistd.h>
 
 #include "engine/file.h"
-#include "engine/file/tensor_type.h"
 #include "engine/lookahead/parts.h"
 #include "engine/lookahead_report.h"
-#include "engine/random.h"
+#include "tests/support/module_draft.h"
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
-
-/* A base model of 2 layers: 6 wide, 4 query heads of 2, 2 KV heads, feed-forward 10. Rank 3, 5 soft tokens. */
-static const struct module_shape small = {
-	.n_layer = 2, .n_embd = 6, .n_in = {6, 6, 6, 8, 6, 6, 10}, .n_out = {8, 4, 4, 6, 10, 10, 6}};
-
-struct draft { /* tensors of a file to be written */
-	struct st_tensor tensor[64];
-	char name[64][96];
-	int n;
-	uint64_t seed;
-};
-
-static void add(struct draft *d, const char *name, int rows, int columns)
-{
-	struct st_tensor *t = &d->tensor[d->n];
-	float *values = malloc((size_t)rows * (size_t)columns * sizeof *values);
-	struct rng r;
-	rng_seed_stream(&r, d->seed, (uint64_t)d->n);
-	for (int i = 0; i < rows * columns; i++)
-		values[i] = bf16_to_f32(f32_to_bf16((float)rng_normal(&r))); /* the same in every type that it may be saved in */
-	snprintf(d->name[d->n], sizeof d->name[0], "%s", name);
-	*t = (struct st_tensor){.name = d->name[d->n], .dtype = ST_F32, .n_dim = 2, .dim = {rows, columns},
-		.data = (const uint8_t *)values, .n_bytes = (size_t)rows * (size_t)columns * sizeof *values};
-	d->n++;
-}
-
-static void drop(struct draft *d)
-{
-	while (d->n)
-		free((void *)d->tensor[--d->n].data);
-}
-
-static void add_pair(struct draft *d, const char *before, const char *a, const char *b, int p, bool turned)
-{
-	char name[96];
-	snprintf(name, sizeof name, "%s%s", before, a);
-	add(d, name, turned ? small.n_in[p] : 3, turned ? 3 : small.n_in[p]);
-	snprintf(name, sizeof name, "%s%s", before, b);
-	add(d, name, turned ? 3 : small.n_out[p], turned ? small.n_out[p] : 3);
-}
 
 static int load_draft(struct draft *d, const struct st_pair *meta, int n_meta, struct lookahead **out, struct err *e)
 {
 	const char *path = test_scratch("modules.safetensors");
 	struct file_map map;
 	struct st_file file;
-	CHECK_INT(st_write(path, d->tensor, d->n, meta, n_meta, e), 0);
+	draft_write(d, path, meta, n_meta);
 	CHECK_INT(file_map_open(&map, path, e), 0);
 	CHECK_INT(st_parse(&file, map.data, map.size, "m", e), 0);
-	int rc = lookahead_from_file(out, &file, &small, 0, "m", e);
+	int rc = lookahead_from_file(out, &(struct load_source){.file = &file, .known = &draft_shape, .path = "m"}, e);
 	st_free(&file);
 	file_map_close(&map);
-	drop(d);
 	return rc;
 }
 
@@ -118,18 +76,6 @@ TEST(lookahead, names_are_read_without_guessing)
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
-static void add_whole_module(struct draft *d)
-{
-	add(d, "lookahead.embedding", 5, 6);
-	for (int p = 0; p < N_PROJ; p++) {
-		char before[48];
-		snprintf(before, sizeof before, "layers.0.%s.", projection_name(p));
-		add_pair(d, before, "lora_a", "lora_b", p, false);
-	}
-	add_pair(d, "layers.1.q.", "lora_a", "lora_b", PROJ_Q, false);
-	add_pair(d, "layers.1.k.", "lora_a", "lora_b", PROJ_K, false);
-}
-
 TEST(lookahead, written_names_and_metadata)
 {
 	struct draft d = {.seed = test_seed()};
@@ -138,7 +84,7 @@ TEST(lookahead, written_names_and_metadata)
 	float first_b[24];
 	const struct st_pair meta[] = {{"kvglass.r", "3"}, {"kvglass.alpha", "12"}, {"kvglass.n_lookahead", "5"},
 		{"kvglass.base_name", "small"}, {"kvglass.base_sha256", "ab"}, {"kvglass.training", "{\"step\":40}"}};
-	add_whole_module(&d);
+	draft_add_whole(&d);
 	memcpy(first_b, d.tensor[2].data, sizeof first_b);
 	CHECK_INT(load_draft(&d, meta, 6, &l, &e), 0);
 	if (!l) {
@@ -165,8 +111,8 @@ TEST(lookahead, foreign_names_either_way_round)
 	struct lookahead *l = NULL;
 	struct err e = {0};
 	float a[18], b[12], embedding[30];
-	add(&d, "model.lookahead_embeddings.weight", 6, 5); /* turned */
-	add_pair(&d, "base_model.model.model.layers.1.self_attn.k_proj.", "lora_A.default.weight", "lora_B.default.weight", PROJ_K, true);
+	draft_add(&d, "model.lookahead_embeddings.weight", 6, 5); /* turned */
+	draft_add_pair(&d, "base_model.model.model.layers.1.self_attn.k_proj.", "lora_A.default.weight", "lora_B.default.weight", PROJ_K, true);
 	memcpy(embedding, d.tensor[0].data, sizeof embedding);
 	memcpy(a, d.tensor[1].data, sizeof a);
 	memcpy(b, d.tensor[2].data, sizeof b);
@@ -193,9 +139,9 @@ TEST(lookahead, shape_tells_a_from_b_where_it_can)
 	struct draft d = {.seed = test_seed()};
 	struct lookahead *l = NULL;
 	struct err e = {0};
-	add(&d, "tokens", 5, 6);
-	add(&d, "layers.0.k.first", 3, 6);
-	add(&d, "layers.0.k.second", 3, 4);
+	draft_add(&d, "tokens", 5, 6);
+	draft_add(&d, "layers.0.k.first", 3, 6);
+	draft_add(&d, "layers.0.k.second", 3, 4);
 	CHECK_INT(load_draft(&d, NULL, 0, &l, &e), 0);
 	CHECK(l && lora_at(l, 0, PROJ_K)->n_out == 4);
 	lookahead_free(l);
@@ -207,7 +153,7 @@ TEST(lookahead, saved_modules_read_back)
 	struct lookahead *l = NULL, *back = NULL;
 	struct err e = {0};
 	const struct st_pair meta[] = {{"kvglass.alpha", "7.5"}, {"kvglass.training", "x"}};
-	add_whole_module(&d);
+	draft_add_whole(&d);
 	CHECK_INT(load_draft(&d, meta, 2, &l, &e), 0);
 	if (!l) {
 		test_fail(__FILE__, __LINE__, "%s", e.text);
@@ -239,53 +185,53 @@ TEST(lookahead, saved_modules_read_back)
 TEST(lookahead, refusals_say_what_was_found)
 {
 	struct draft d = {.seed = 1};
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.0.norm.weight", 3, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.0.norm.weight", 3, 6);
 	check_refused(&d, "m: tensor layers.0.norm.weight (3, 6) names no projection; found 2 tensors: ");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "q_proj.lora_a", 3, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "q_proj.lora_a", 3, 6);
 	check_refused(&d, "m: tensor q_proj.lora_a (3, 6) names no layer; found 2 tensors: lookahead.embedding (5, 6), q_proj.lora_a (3, 6)");
-	add(&d, "lookahead.embedding", 5, 7);
+	draft_add(&d, "lookahead.embedding", 5, 7);
 	check_refused(&d, "m: tensor lookahead.embedding (5, 7) is of no layer and projection and no embedding of 6 dimensions");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.0.q.lora_a", 3, 7);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.0.q.lora_a", 3, 7);
 	check_refused(&d, "m: tensor layers.0.q.lora_a (3, 7) does not fit q of this model: rank 3, 6 inputs, 8 outputs");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.2.q.lora_a", 3, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.2.q.lora_a", 3, 6);
 	check_refused(&d, "m: tensor layers.2.q.lora_a (3, 6) is for layer 2, this model has 2");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.0.q.lora_a", 3, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.0.q.lora_a", 3, 6);
 	check_refused(&d, "m: tensor layers.0.q.lora_a (3, 6) has no B beside it");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.0.q.lora_b", 8, 3);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.0.q.lora_b", 8, 3);
 	check_refused(&d, "m: tensor layers.0.q.lora_b (8, 3) has no A beside it");
-	add_pair(&d, "layers.0.q.", "lora_a", "lora_b", PROJ_Q, false);
+	draft_add_pair(&d, "layers.0.q.", "lora_a", "lora_b", PROJ_Q, false);
 	check_refused(&d, "m: no embedding of the lookahead tokens among its 2 tensors");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "other.embedding", 5, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "other.embedding", 5, 6);
 	check_refused(&d, "m: tensor other.embedding (5, 6) goes where lookahead.embedding goes");
 }
 
 TEST(lookahead, refusals_of_doubtful_tensors)
 {
 	struct draft d = {.seed = 1};
-	add(&d, "lookahead.embedding", 5, 6);
-	add_pair(&d, "layers.0.q.", "lora_a", "lora_b", PROJ_Q, false);
-	add(&d, "model.layers.0.q_proj.lora_A", 3, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add_pair(&d, "layers.0.q.", "lora_a", "lora_b", PROJ_Q, false);
+	draft_add(&d, "model.layers.0.q_proj.lora_A", 3, 6);
 	check_refused(&d, "m: tensor model.layers.0.q_proj.lora_A (3, 6) goes where layers.0.q.lora_a goes");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.0.gate_up.lora_a", 3, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.0.gate_up.lora_a", 3, 6);
 	check_refused(&d, "m: tensor layers.0.gate_up.lora_a (3, 6) names two projections");
-	add(&d, "lookahead.embedding", 5, 6);
-	add_pair(&d, "layers.0.q.", "lora_a", "lora_b", PROJ_Q, false);
-	add(&d, "layers.0.k.lora_a", 2, 6);
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add_pair(&d, "layers.0.q.", "lora_a", "lora_b", PROJ_Q, false);
+	draft_add(&d, "layers.0.k.lora_a", 2, 6);
 	check_refused(&d, "m: tensor layers.0.k.lora_a (2, 6) has rank 2, others have 3; one rank for all is supported");
-	add(&d, "lookahead.embedding", 5, 6);
-	add(&d, "layers.0.o.x", 6, 3); /* would be B of o; as A it has 8 inputs: one place */
-	add(&d, "layers.0.o.y", 8, 3);
-	add(&d, "layers.1.down.x", 6, 6); /* square, rank 6 */
+	draft_add(&d, "lookahead.embedding", 5, 6);
+	draft_add(&d, "layers.0.o.x", 6, 3); /* would be B of o; as A it has 8 inputs: one place */
+	draft_add(&d, "layers.0.o.y", 8, 3);
+	draft_add(&d, "layers.1.down.x", 6, 6); /* square, rank 6 */
 	check_refused(&d, "m: tensor layers.1.down.x (6, 6) has rank 6, others have 3");
-	add(&d, "embedding", 6, 6);
+	draft_add(&d, "embedding", 6, 6);
 	check_refused(&d, "m: tensor embedding (6, 6) is square: it could lie either way");
 }
 
@@ -305,7 +251,7 @@ TEST(lookahead, bad_metadata_is_refused)
 		struct draft d = {.seed = 1};
 		struct lookahead *l = NULL;
 		struct err e = {0};
-		add_whole_module(&d);
+		draft_add_whole(&d);
 		CHECK_INT(load_draft(&d, &cases[i].meta, 1, &l, &e), ERR_FORMAT);
 		CHECK_STR(e.text, cases[i].want);
 	}
@@ -397,7 +343,7 @@ static struct lookahead *sound_module(void)
 	struct draft d = {.seed = test_seed()};
 	struct lookahead *l = NULL;
 	struct err e = {0};
-	add_whole_module(&d);
+	draft_add_whole(&d);
 	CHECK_INT(load_draft(&d, NULL, 0, &l, &e), 0);
 	return l;
 }
@@ -417,7 +363,7 @@ TEST(lookahead_report, norms_against_the_whole_product)
 	struct lookahead *l = sound_module();
 	struct lookahead_report *r = NULL;
 	struct err e;
-	CHECK_INT(lookahead_report_make(&r, l, &e), 0);
+	CHECK_INT(lookahead_report_make(&r, l, NULL, &e), 0);
 	CHECK_INT(r->n_fault, 0);
 	for (int p = 0; p < N_PROJ; p++) {
 		double want = brute_force_norm(lora_at(l, 0, p));
@@ -443,7 +389,7 @@ TEST(lookahead_report, faults_are_found)
 	l->embedding[13] = NAN;
 	for (int i = 18; i < 24; i++)
 		l->embedding[i] *= 1e4f;
-	CHECK_INT(lookahead_report_make(&r, l, &e), 0);
+	CHECK_INT(lookahead_report_make(&r, l, NULL, &e), 0);
 	CHECK(has_fault(r, LOOKAHEAD_FAULT_TINY, 1, PROJ_K, -1, "layer 1 k: norm of BA is "));
 	CHECK(has_fault(r, LOOKAHEAD_FAULT_NOT_FINITE, 0, PROJ_V, -1, "layer 0 v: 1 numbers are NaN or infinite"));
 	CHECK(has_fault(r, LOOKAHEAD_FAULT_NOT_FINITE, 0, PROJ_O, -1, "layer 0 o: 1 numbers are NaN or infinite"));
@@ -464,7 +410,7 @@ TEST(lookahead_report, untrained_and_missing)
 	for (int i = 0; i < 2 * N_PROJ; i++)
 		if (l->lora[i].b)
 			memset(l->lora[i].b, 0, (size_t)l->lora[i].n_out * 3 * sizeof(float));
-	CHECK_INT(lookahead_report_make(&r, l, &e), 0);
+	CHECK_INT(lookahead_report_make(&r, l, NULL, &e), 0);
 	CHECK_INT(r->n_fault, 1);
 	CHECK(has_fault(r, LOOKAHEAD_FAULT_UNTRAINED, -1, -1, -1, "every B is zero"));
 	lookahead_report_free(r);
@@ -478,10 +424,10 @@ TEST(lookahead_report, untrained_and_missing)
 			if ((layer == 1 && p == PROJ_K) || (layer == 2 && p == PROJ_V))
 				continue;
 			struct lora *lora = lora_at(three, layer, p);
-			*lora = (struct lora){1, 1, 1, malloc(sizeof(float)), malloc(sizeof(float))};
+			*lora = (struct lora){.r = 1, .n_in = 1, .n_out = 1, .a = malloc(sizeof(float)), .b = malloc(sizeof(float))};
 			*lora->a = *lora->b = 1;
 		}
-	CHECK_INT(lookahead_report_make(&r, three, &e), 0);
+	CHECK_INT(lookahead_report_make(&r, three, NULL, &e), 0);
 	CHECK_INT(r->n_fault, 1);
 	CHECK(has_fault(r, LOOKAHEAD_FAULT_MISSING, 1, PROJ_K, -1, "layer 1 k: no adapter, 2 of 3 layers have one"));
 	lookahead_report_free(r);

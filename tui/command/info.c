@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/file.h"
+#include "engine/lookahead_weights.h"
 #include "tui/command/command.h"
 
 const char *const info_kind_name[] = {
@@ -19,6 +20,8 @@ static int check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "--places is about no file, and %.100s is one", o->argument[0]);
 	if (!o->places && !o->n_argument)
 		return err_set(e, ERR_USE, "the file is missing: kvglass info %s", command_table[COMMAND_INFO].arguments);
+	if (o->places && o->model)
+		return err_set(e, ERR_USE, "--places is about no file, and -m %.100s is one", o->model);
 	return 0;
 }
 
@@ -74,10 +77,23 @@ static int open_model(struct info *info, struct err *e)
 	return describe_anyway(info, model_open(&info->model, info->path, &on_cpu, e), e);
 }
 
-/* Without a model: shapes are checked against each other only. */
-static int open_modules(struct info *info, struct err *e)
+/* Without a model shapes are checked against each other only. Another hash is a fault to be listed, not a reason to stop. */
+static int open_modules(struct info *info, const char *base, struct err *e)
 {
-	return describe_anyway(info, lookahead_load(&info->modules, NULL, info->path, NULL, e), e);
+	const struct model_options on_cpu = {.device = DEVICE_CPU};
+	const struct lookahead_load_options any_base = {.ignore_base_hash = true};
+	int rc = base ? model_open(&info->model, base, &on_cpu, e) : 0;
+	if (rc)
+		return rc;
+	rc = describe_anyway(info, lookahead_load(&info->modules, info->model, info->path, &any_base, e), e);
+	if (rc || !info->modules)
+		return rc;
+	rc = lookahead_report_make(&info->report, info->modules, info->model, e);
+	if (rc || !info->model)
+		return rc;
+	info->weight_norm = calloc((size_t)info->modules->n_layer * N_PROJ + 1, sizeof *info->weight_norm);
+	return info->weight_norm ? model_weight_norms(info->model, 0, info->weight_norm, NULL, e)
+		: (int)err_set(e, ERR_MEMORY, "no memory for norms");
 }
 
 static int hash_file(const char *path, char out[65], struct err *e)
@@ -95,6 +111,8 @@ static int hash_file(const char *path, char out[65], struct err *e)
 static int hash(struct info *info, struct err *e)
 {
 	const char *hex;
+	if (info->kind != INFO_MODEL)
+		return hash_file(info->path, info->sha256, e);
 	if (!info->model && info->contents->kind == CONTENTS_FOLDER)
 		return err_set(e, ERR_UNSUPPORTED, "%s: no hash of a folder that cannot be run: %s", info->path, info->refusal.text);
 	if (!info->model)
@@ -116,7 +134,7 @@ static int gather(struct info *info, const struct options *o, struct err *e)
 	else if (info->kind == INFO_CAPTURE)
 		rc = capture_open(&info->capture, info->path, e);
 	else if (info->kind == INFO_MODULES)
-		rc = open_modules(info, e);
+		rc = open_modules(info, o->model, e);
 	if (!rc && (o->hash || info->kind == INFO_MODULES))
 		rc = hash(info, e);
 	if (!rc && info->capture)
@@ -152,7 +170,9 @@ static int run(const struct options *o, struct err *e)
 	else if (!rc)
 		info_print_text(&info, o);
 	model_close(info.model);
+	lookahead_report_free(info.report);
 	lookahead_free(info.modules);
+	free(info.weight_norm);
 	capture_unref(info.capture);
 	contents_close(info.contents);
 	return rc;

@@ -114,27 +114,6 @@ static json_t *capture_json(const struct capture *c)
 		"maps", maps_json(c));
 }
 
-static json_t *modules_json(const struct info *info)
-{
-	const struct lookahead *l = info->modules;
-	int r;
-	if (!l)
-		return json_pack("{s:b, s:o}", "usable", 0, "refusal", table_json_text(info->refusal.text, strlen(info->refusal.text)));
-	int n_adapter = info_n_adapter(l, &r);
-	json_t *warning = l->warning ? table_json_text(l->warning, strlen(l->warning)) : json_null();
-	json_t *rank = n_adapter ? json_integer(r) : json_null(), *scale = n_adapter ? table_json_number((double)l->scale) : json_null();
-	return json_pack("{s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:I, s:o}",
-		"usable", 1,
-		"n_lookahead", l->n_lookahead,
-		"n_embd", l->n_embd,
-		"n_layer", l->n_layer,
-		"n_adapter", n_adapter,
-		"r", rank,
-		"scale", scale,
-		"n_param", (json_int_t)l->n_param,
-		"warning", warning);
-}
-
 static json_t *particulars(const struct info *info)
 {
 	switch (info->kind) {
@@ -143,7 +122,7 @@ static json_t *particulars(const struct info *info)
 	case INFO_CAPTURE:
 		return capture_json(info->capture);
 	case INFO_MODULES:
-		return modules_json(info);
+		return info_modules_json(info);
 	default:
 		return NULL;
 	}

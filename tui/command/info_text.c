@@ -53,32 +53,6 @@ static void print_model(const struct model_info *m)
 	print_line("chat", m->chat_family ? m->chat_family : "no template that kvglass knows (use --raw)");
 }
 
-static void print_modules(const struct info *info)
-{
-	static const char *const keys[] = {"kvglass.base_name", "kvglass.base_sha256", "kvglass.training"};
-	static const char *const labels[] = {"base", "base sha256", "training"};
-	const struct lookahead *l = info->modules;
-	char n[32];
-	int r, n_adapter = info_n_adapter(l, &r);
-	format_grouped(n, (int64_t)l->n_param);
-	print_label("parameters");
-	printf("%s\n", n);
-	print_label("rows");
-	printf("%d lookahead tokens of width %d\n", l->n_lookahead, l->n_embd);
-	print_label("adapters");
-	printf("%d LoRA pairs in %d layers", n_adapter, l->n_layer);
-	if (n_adapter)
-		printf(", r %d, scale %g", r, (double)l->scale);
-	putchar('\n');
-	if (l->warning)
-		print_line("warning", l->warning);
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		const char *text = contents_text(info->contents, keys[i]);
-		if (text)
-			print_line(labels[i], text);
-	}
-}
-
 static void print_maps(const struct capture *c)
 {
 	print_label("maps");
@@ -188,12 +162,12 @@ static void print_tensors(const struct contents *c)
 void info_print_text(const struct info *info, const struct options *o)
 {
 	print_head(info);
-	if (info->model)
+	if (info->kind == INFO_MODEL && info->model)
 		print_model(model_info(info->model));
 	else if (info->refusal.code)
 		print_line("not usable", info->refusal.text);
 	if (info->modules)
-		print_modules(info);
+		info_print_modules(info);
 	if (info->capture)
 		print_capture(info->capture);
 	print_types(info->contents);
