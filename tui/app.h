@@ -12,6 +12,7 @@
 #include "tui/screen.h"
 #include "tui/draw/theme.h"
 #include "tui/view.h"
+#include "tui/worker/errand.h"
 #include "tui/worker/worker.h"
 
 enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HELP, N_VIEW };

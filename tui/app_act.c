@@ -102,7 +102,7 @@ static void act_on_line(struct app *app, enum action_id action)
 
 static void cancel(struct app *app)
 {
-	if (!app->work.running) {
+	if (!app->work.running && !app->work.errand) {
 		app_say(app, ROLE_PLAIN, "nothing is running; Q leaves kvglass");
 		return;
 	}

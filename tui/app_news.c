@@ -70,6 +70,7 @@ void app_news(struct app *app)
 {
 	const struct snapshot *snapshot;
 	struct note note;
+	struct errand_result errand;
 	bool has_note = true;
 	while (has_note) {
 		worker_take(app->worker, &app->work, &snapshot, &note, &has_note);
@@ -78,6 +79,8 @@ void app_news(struct app *app)
 		if (has_note)
 			on_note(app, &note);
 	}
+	while (worker_take_errand(app->worker, &errand))
+		errand.errand.done(app, errand.errand.state, errand.rc, errand.why);
 }
 
 void app_wait_until_idle(struct app *app)

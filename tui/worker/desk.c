@@ -59,6 +59,17 @@ static void say_model(struct worker *w, const struct model *m)
 	worker_note(w, NOTE_PROBE, text);
 }
 
+/* Another capture is shown: errands would ask about a prompt that is not on the screen. */
+static void leave_live(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	struct errand_job *waiting = errand_stop_all(w);
+	w->live = false;
+	pthread_cond_signal(&w->runner_wake);
+	pthread_mutex_unlock(&w->lock);
+	errand_job_list_free(waiting);
+}
+
 static void do_desk_job(struct worker *w, struct desk_job *job)
 {
 	struct err e;
@@ -70,6 +81,7 @@ static void do_desk_job(struct worker *w, struct desk_job *job)
 			worker_note(w, NOTE_FAILED, e.text);
 			break;
 		}
+		leave_live(w);
 		evaluate(w, c);
 		capture_unref(c);
 		worker_note(w, NOTE_OPENED, job->path);
@@ -106,11 +118,14 @@ void desk_job_free(struct desk_job *job)
 	free(job);
 }
 
-/* With the lock held: is there a capture to evaluate now? Snapshots of a run that goes on wait for the rest to be
- * over. */
+/* With the lock held: is there a capture to evaluate now? Snapshots of a run or errand that goes on wait for the rest
+ * to be over. */
 static bool may_evaluate(const struct worker *w)
 {
-	return w->fresh && (!w->running || w->fresh->complete || worker_now() >= w->rest_until);
+	if (!w->fresh)
+		return false;
+	bool last = w->running ? w->fresh->complete : !w->errand_running;
+	return last || worker_now() >= w->rest_until;
 }
 
 static void desk_sleep(struct worker *w)

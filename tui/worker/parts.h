@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "tui/worker/errand.h"
 #include "tui/worker/worker.h"
 
 enum { WORKER_MAX_NOTES = 16 };
@@ -27,19 +28,34 @@ struct run_job {
 	char *model, *prompt, *prompt_file, *modules;
 };
 
+struct errand_job {
+	struct errand_result result;
+	struct errand_job *next;
+};
+
+/* What a run leaves on the runner's thread, for errands. */
+struct bench {
+	struct model *model;
+	struct lookahead *modules;
+	struct live *live;
+};
+
 struct worker {
 	pthread_t runner, desk;
 	pthread_mutex_t lock;
 	pthread_cond_t runner_wake, desk_wake;
 	int event_fd;
 	struct evaluation_options evaluation;
-	atomic_bool cancel;
+	atomic_bool cancel, cancel_errand; /* the run; the errand that goes on */
 
 	/* all below under the lock */
 	bool stop;
 	struct run_job *job; /* waiting or running */
 	bool running;
 	bool awaits_lookahead; /* the present run was given modules */
+	bool live;             /* the runner holds the session of what is shown */
+	struct errand_job *errand, *errand_done; /* waiting; finished and not taken */
+	bool errand_running;
 	struct desk_job *queue;
 	bool desk_busy;
 	const struct capture *fresh; /* to become a snapshot */
@@ -59,6 +75,14 @@ void worker_note(struct worker *w, enum note_kind kind, const char *text);
 
 void *runner_main(void *worker);
 void run_job_free(struct run_job *job);
+
+int runner_progress(void *worker, const char *stage, int64_t done, int64_t total);
+
+/* errand.c, with the lock held. The first does the errand at the head of those that wait and gives the lock up meanwhile; the second
+ * is for when the session is about to go: it stops the one that goes on and returns those that wait, to be freed without the lock. */
+void errand_do_next(struct worker *w, const struct bench *bench);
+struct errand_job *errand_stop_all(struct worker *w);
+void errand_job_list_free(struct errand_job *job);
 
 void *desk_main(void *worker);
 /* takes the reference; an older one that waits is dropped */

@@ -1,4 +1,5 @@
-/* The runner: one thread that opens a model, loads modules and measures a prompt, one run after the other. */
+/* The runner: one thread that opens a model, loads modules and measures a prompt, one run after the other, and does errands on
+ * the session that the last one left. */
 #include "tui/worker/parts.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 enum { MAX_PROMPT_BYTES = 64 << 20 };
 
-static int on_progress(void *user, const char *stage, int64_t done, int64_t total)
+int runner_progress(void *user, const char *stage, int64_t done, int64_t total)
 {
 	struct worker *w = user;
 	double t = worker_now();
@@ -24,9 +25,10 @@ static int on_progress(void *user, const char *stage, int64_t done, int64_t tota
 	w->stage[i].done = done;
 	w->stage[i].total = total;
 	w->stage[i].seconds = t - w->stage_begin[i];
+	bool stop = atomic_load(w->errand_running ? &w->cancel_errand : &w->cancel);
 	pthread_mutex_unlock(&w->lock);
 	worker_tell(w);
-	return atomic_load(&w->cancel);
+	return stop;
 }
 
 static void on_publish(void *user, const struct capture *c)
@@ -58,29 +60,37 @@ static int read_prompt(const struct run_order *r, char **text, size_t *n, struct
 	return 0;
 }
 
-static int measure(struct worker *w, const struct run_order *r, const struct capture **out, struct err *e)
+static void bench_clear(struct bench *b)
 {
-	struct progress progress = {.report = on_progress, .user = w};
+	live_close(b->live);
+	lookahead_free(b->modules);
+	model_close(b->model);
+	*b = (struct bench){0};
+}
+
+static int measure(struct worker *w, const struct run_order *r, struct bench *bench, const struct capture **out, struct err *e)
+{
+	struct progress progress = {.report = runner_progress, .user = w};
 	struct measure_watch watch = {.progress = &progress, .publish = on_publish, .user = w};
 	struct measure_timings timings;
 	struct measure_options o = r->measure;
-	struct model *m = NULL;
-	struct lookahead *modules = NULL;
 	char *text = NULL;
 	size_t n = 0;
-	on_progress(w, "model", 0, 1);
+	bench_clear(bench);
+	runner_progress(w, "model", 0, 1);
 	int rc = read_prompt(r, &text, &n, e);
 	if (!rc)
-		rc = model_open(&m, r->model, &r->device, e);
+		rc = model_open(&bench->model, r->model, &r->device, e);
 	if (!rc)
-		rc = load_modules(r, m, &modules, e);
-	on_progress(w, "model", 1, 1);
+		rc = load_modules(r, bench->model, &bench->modules, e);
+	runner_progress(w, "model", 1, 1);
 	if (!rc) {
-		o.modules = modules;
-		rc = measure_prompt(out, m, text, n, &o, &watch, &timings, e);
+		o.modules = bench->modules;
+		o.keep = &bench->live;
+		rc = measure_prompt(out, bench->model, text, n, &o, &watch, &timings, e);
 	}
-	lookahead_free(modules);
-	model_close(m);
+	if (!bench->live)
+		bench_clear(bench);
 	free(text);
 	return rc;
 }
@@ -111,28 +121,44 @@ void run_job_free(struct run_job *job)
 	free(job);
 }
 
+/* With the lock held, which it gives up meanwhile. */
+static void do_run(struct worker *w, struct bench *bench)
+{
+	struct run_job *job = w->job;
+	w->live = false;
+	pthread_mutex_unlock(&w->lock);
+	struct err e = {0};
+	const struct capture *c = NULL;
+	int rc = measure(w, &job->order, bench, &c, &e);
+	finish_run(w, rc, c, &e);
+	run_job_free(job);
+	pthread_mutex_lock(&w->lock);
+	w->job = NULL;
+	w->running = false;
+	w->live = bench->live != NULL;
+	pthread_cond_signal(&w->desk_wake); /* what is left to evaluate need not wait any more */
+	worker_tell(w);
+}
+
 void *runner_main(void *user)
 {
 	struct worker *w = user;
+	struct bench bench = {0};
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
-		if (!w->job) {
+		if (w->job) {
+			do_run(w, &bench);
+		} else if (w->errand && w->live) {
+			errand_do_next(w, &bench);
+		} else if (bench.live && !w->live) { /* another capture is shown now */
+			pthread_mutex_unlock(&w->lock);
+			bench_clear(&bench);
+			pthread_mutex_lock(&w->lock);
+		} else {
 			pthread_cond_wait(&w->runner_wake, &w->lock);
-			continue;
 		}
-		struct run_job *job = w->job;
-		pthread_mutex_unlock(&w->lock);
-		struct err e = {0};
-		const struct capture *c = NULL;
-		int rc = measure(w, &job->order, &c, &e);
-		finish_run(w, rc, c, &e);
-		run_job_free(job);
-		pthread_mutex_lock(&w->lock);
-		w->job = NULL;
-		w->running = false;
-		pthread_cond_signal(&w->desk_wake); /* what is left to evaluate need not wait any more */
-		worker_tell(w);
 	}
 	pthread_mutex_unlock(&w->lock);
+	bench_clear(&bench);
 	return NULL;
 }

@@ -105,7 +105,7 @@ void worker_close(struct worker *w)
 {
 	if (!w)
 		return;
-	atomic_store(&w->cancel, true);
+	worker_cancel(w);
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_signal(&w->runner_wake);
@@ -115,6 +115,7 @@ void worker_close(struct worker *w)
 	pthread_join(w->desk, NULL);
 	if (w->job) /* asked for and not begun */
 		run_job_free(w->job);
+	errand_job_list_free(w->errand_done);
 	while (w->queue) {
 		struct desk_job *next = w->queue->next;
 		desk_job_free(w->queue);
@@ -174,6 +175,7 @@ int worker_run(struct worker *w, const struct run_order *r, struct err *e)
 	pthread_mutex_lock(&w->lock);
 	bool taken = !w->job;
 	const struct capture *stale = NULL;
+	struct errand_job *waiting = NULL;
 	if (taken) {
 		w->job = job;
 		w->running = true;
@@ -181,11 +183,13 @@ int worker_run(struct worker *w, const struct run_order *r, struct err *e)
 		w->n_stage = 0;
 		stale = w->fresh;
 		w->fresh = NULL;
+		waiting = errand_stop_all(w);
 		atomic_store(&w->cancel, false);
 		pthread_cond_signal(&w->runner_wake);
 	}
 	pthread_mutex_unlock(&w->lock);
 	capture_unref(stale);
+	errand_job_list_free(waiting);
 	if (taken)
 		return 0;
 	run_job_free(job);
@@ -194,7 +198,12 @@ int worker_run(struct worker *w, const struct run_order *r, struct err *e)
 
 void worker_cancel(struct worker *w)
 {
-	atomic_store(&w->cancel, true);
+	pthread_mutex_lock(&w->lock);
+	struct errand_job *waiting = errand_stop_all(w);
+	if (w->job)
+		atomic_store(&w->cancel, true);
+	pthread_mutex_unlock(&w->lock);
+	errand_job_list_free(waiting);
 }
 
 static void give_to_desk(struct worker *w, struct desk_job *job)
@@ -274,6 +283,8 @@ void worker_take(struct worker *w, struct worker_state *state, const struct snap
 	(void)!read(w->event_fd, &count, sizeof count);
 	pthread_mutex_lock(&w->lock);
 	state->running = w->running;
+	state->live = w->live;
+	state->errand = w->errand || w->errand_running;
 	state->n_stage = w->n_stage;
 	memcpy(state->stage, w->stage, sizeof state->stage);
 	*snapshot = w->news;
@@ -284,7 +295,7 @@ void worker_take(struct worker *w, struct worker_state *state, const struct snap
 		memmove(w->note, w->note + 1, sizeof w->note - sizeof w->note[0]);
 		w->n_note--;
 	}
-	state->busy = w->running || w->desk_busy || w->fresh || w->queue || w->n_note > 0;
+	state->busy = w->running || state->errand || w->errand_done || w->desk_busy || w->fresh || w->queue || w->n_note > 0;
 	bool more = w->n_note > 0;
 	pthread_mutex_unlock(&w->lock);
 	if (more)

@@ -1,7 +1,7 @@
 /* The worker: everything that takes time, away from the keys.
  *
- * Two threads. The runner opens a model, loads modules and measures a prompt; nothing else, so a run can be
- * cancelled and waits for nobody. The desk turns captures into snapshots, the newest first, and does what must not
+ * Two threads. The runner opens a model, loads modules, measures a prompt, and then does errands on the session
+ * that is left; a run can be cancelled and waits for nobody. The desk turns captures into snapshots, the newest first, and does what must not
  * wait for a run: opening and saving captures, drawing figures, looking at a model's header for the start screen.
  * The screen asks with the functions below, sleeps on worker_fd(), and takes what is new. All functions but
  * worker_fd() are for the screen's thread; none of them waits for work, except worker_close().
@@ -52,6 +52,8 @@ struct note {
 struct worker_state {
 	bool running; /* a run goes on */
 	bool busy;    /* anything goes on, or something new has not been taken yet */
+	bool errand;  /* an errand goes on or waits */
+	bool live;    /* the session of what is shown is there: errands can be run (tui/worker/errand.h) */
 	int n_stage;  /* of the present or last run, in the order they came */
 	struct stage stage[WORKER_MAX_STAGE];
 };

@@ -1,0 +1,115 @@
+/* Errands: waiting, done and handed back. */
+#include "tui/worker/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void errand_job_list_free(struct errand_job *job)
+{
+	while (job) {
+		struct errand_job *next = job->next;
+		job->result.errand.drop(job->result.errand.state);
+		free(job);
+		job = next;
+	}
+}
+
+static void append(struct errand_job **list, struct errand_job *job)
+{
+	while (*list)
+		list = &(*list)->next;
+	job->next = NULL;
+	*list = job;
+}
+
+/* Takes one of that name out of those that wait; NULL: none. */
+static struct errand_job *remove_named(struct errand_job **list, const char *name)
+{
+	for (; *list; list = &(*list)->next) {
+		struct errand_job *found = *list;
+		if (!strcmp(found->result.errand.name, name)) {
+			*list = found->next;
+			found->next = NULL;
+			return found;
+		}
+	}
+	return NULL;
+}
+
+int worker_errand(struct worker *w, const struct errand *errand, struct err *e)
+{
+	struct errand_job *job = calloc(1, sizeof *job), *replaced = NULL;
+	if (!job) {
+		errand->drop(errand->state);
+		return err_set(e, ERR_MEMORY, "%s: out of memory", errand->name);
+	}
+	job->result.errand = *errand;
+	pthread_mutex_lock(&w->lock);
+	bool running = w->running, taken = w->live && !running;
+	if (taken) {
+		replaced = remove_named(&w->errand, errand->name);
+		append(&w->errand, job);
+		pthread_cond_signal(&w->runner_wake);
+	}
+	pthread_mutex_unlock(&w->lock);
+	errand_job_list_free(replaced);
+	if (taken)
+		return 0;
+	errand_job_list_free(job);
+	return err_set(e, ERR_USE, running ? "%s: a run is going on; wait for its end, or stop it with ^C"
+		: "%s needs the model beside the result: r runs the prompt", errand->name);
+}
+
+static void run_errand(struct worker *w, struct errand_result *r, const struct bench *bench)
+{
+	const struct progress progress = {.report = runner_progress, .user = w};
+	const struct errand_site site = {.live = bench->live, .modules = bench->modules, .progress = &progress, .worker = w};
+	struct err e = {0};
+	runner_progress(w, r->errand.name, 0, 0);
+	r->rc = r->errand.run(r->errand.state, &site, &e);
+	snprintf(r->why, sizeof r->why, "%s", r->rc ? e.text : "");
+}
+
+void errand_do_next(struct worker *w, const struct bench *bench)
+{
+	struct errand_job *job = w->errand;
+	w->errand = job->next;
+	w->errand_running = true;
+	w->n_stage = 0;
+	atomic_store(&w->cancel_errand, false);
+	pthread_mutex_unlock(&w->lock);
+	run_errand(w, &job->result, bench);
+	pthread_mutex_lock(&w->lock);
+	w->errand_running = false;
+	append(&w->errand_done, job);
+	pthread_cond_signal(&w->desk_wake);
+	worker_tell(w);
+}
+
+struct errand_job *errand_stop_all(struct worker *w)
+{
+	struct errand_job *waiting = w->errand;
+	w->errand = NULL;
+	atomic_store(&w->cancel_errand, true);
+	return waiting;
+}
+
+bool worker_take_errand(struct worker *w, struct errand_result *out)
+{
+	pthread_mutex_lock(&w->lock);
+	struct errand_job *job = w->errand_done;
+	if (job)
+		w->errand_done = job->next;
+	pthread_mutex_unlock(&w->lock);
+	if (!job)
+		return false;
+	*out = job->result;
+	free(job);
+	return true;
+}
+
+void errand_publish(const struct errand_site *site, const struct capture *c)
+{
+	desk_give_capture(site->worker, c);
+}
