@@ -62,6 +62,9 @@ const float *capture_row(const struct capture *c, const struct capture_map *map,
 /* SHA-256 of the .kvg file it was opened from (64 hex digits), "" for any other capture. Computed when first asked for;
  * thread-safe. */
 const char *capture_sha256(const struct capture *c);
+/* Is the file that the capture was opened from still what it was? Asked after whatever read maps: when somebody cut or
+ * rewrote it meanwhile, results are worth nothing, and the error says so. */
+int capture_intact(const struct capture *c, struct err *e);
 /* Bytes of token i (prompt then response). */
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
 

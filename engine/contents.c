@@ -285,8 +285,9 @@ static int read_file(struct builder *b, const char *path, struct err *e)
 		b->c->format = format_text(b, "safetensors");
 		rc = read_safetensors(b, &map, true, e);
 	}
+	int changed = file_map_check(&map, e);
 	file_map_close(&map);
-	return rc;
+	return changed ? changed : rc;
 }
 
 /* ---- Hugging Face folders ---- */
@@ -360,8 +361,9 @@ static int read_weights(struct builder *b, const char *folder, const char *name,
 		return rc;
 	add_file(b, name, map.size);
 	rc = read_safetensors(b, &map, false, e);
+	int changed = file_map_check(&map, e);
 	file_map_close(&map);
-	return rc;
+	return changed ? changed : rc;
 }
 
 static int read_folder(struct builder *b, const char *folder, struct err *e)

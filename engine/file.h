@@ -14,16 +14,27 @@
 
 #include "engine/err.h"
 
+struct file_guard;
 struct file_map {
 	const uint8_t *data; /* size bytes, read-only; never NULL after success (an empty file maps to "") */
 	size_t size;
 	char *path; /* owned copy, for messages */
 	int64_t modified_ns, changed_ns; /* of the file that is mapped, when it was mapped: its content's and its record's last change */
+	uint64_t device, inode;          /* which file that was */
+	struct file_guard *guard;        /* tells whether pages of it have gone missing */
 };
 
 /* Maps a regular file read-only. Directories, missing files and other kinds are refused by name. */
 int file_map_open(struct file_map *out, const char *path, struct err *e);
 void file_map_close(struct file_map *map); /* safe on a zeroed struct */
+
+/* Is the file still what was mapped? ERR_FORMAT when it was cut short or written to since: what was read from it may be wrong then.
+ * A name that leads elsewhere by now is fine: the old file stays as long as it is mapped. */
+int file_map_check(const struct file_map *map, struct err *e);
+
+/* Called once by a program, before threads: reading behind the end of a mapped file that somebody cut short gives zeros, which
+ * file_map_check() tells, and no longer ends the process. Sets the handler of SIGBUS. */
+void file_guard_begin(void);
 
 /* Whole small file into memory, NUL-terminated (the NUL is not counted). *out is owned by the caller (free).
  * "-" reads standard input. More than limit bytes is ERR_LIMIT. */

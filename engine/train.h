@@ -43,6 +43,8 @@ struct target {
 	uint64_t bytes;
 };
 int target_get(struct target_store *s, int number, struct target *out, struct err *e); /* mapped; valid while the store is open */
+/* Is the target's file still what was mapped? Asked after it was used: when it is not, the result is worth nothing. */
+int target_check(const struct target_store *s, int number, struct err *e);
 
 /* ---- training --------------------------------------------------------------------------------------------- */
 

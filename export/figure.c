@@ -217,6 +217,8 @@ static int write_figure(struct job *job, const struct evaluation *ev, const char
 	job->plot = calloc(1, job->op->bytes);
 	int rc = job->plot ? make_bytes(job, ev, path, &b, e) : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
 	if (!rc)
+		rc = capture_intact(evaluation_capture(ev), e);
+	if (!rc)
 		rc = write_bytes(path, &b, e);
 	if (job->plot)
 		job->op->free(job->plot);
@@ -256,9 +258,10 @@ int figure_provenance(const char *path, char **command, char capture_sha256[65],
 	if (rc)
 		return rc;
 	rc = provenance_parse(&p, map.data, map.size, path, e);
+	int changed = file_map_check(&map, e);
 	file_map_close(&map);
-	if (rc)
-		return rc;
+	if (rc || changed)
+		return changed ? changed : rc;
 	const char *line = provenance_find(&p, "command"), *hash = provenance_find(&p, "capture_sha256");
 	if (!line)
 		rc = err_set(e, ERR_FORMAT, "%s: carries no command", path);

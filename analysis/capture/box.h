@@ -18,6 +18,7 @@ struct block {
 	const void *data;
 	size_t n_bytes;
 	void (*release)(struct block *b); /* frees what it holds and b itself */
+	int (*check)(const struct block *b, struct err *e); /* is it still what it was? NULL: nobody else can touch it */
 };
 struct block *block_copy(const void *data, size_t n_bytes); /* one count, the caller's; NULL: out of memory */
 struct block *block_zero(size_t n_bytes);                    /* the same, zeroed; its maker may write until it is shared */

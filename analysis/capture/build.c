@@ -368,6 +368,16 @@ const float *capture_row(const struct capture *c, const struct capture_map *map,
 	return map->data + row * (size_t)c->n_prompt;
 }
 
+int capture_intact(const struct capture *c, struct err *e)
+{
+	const struct capture_box *b = (const struct capture_box *)c;
+	int rc = 0;
+	for (int i = 0; i < b->n_block && !rc; i++)
+		if (b->block[i]->check)
+			rc = b->block[i]->check(b->block[i], e);
+	return rc;
+}
+
 const char *capture_sha256(const struct capture *c)
 {
 	struct capture_box *b = (struct capture_box *)c;

@@ -350,6 +350,11 @@ static void file_release(struct block *b)
 	free(file);
 }
 
+static int file_check(const struct block *b, struct err *e)
+{
+	return file_map_check(&((const struct file_block *)b)->map, e);
+}
+
 int capture_open(const struct capture **out, const char *path, struct err *e)
 {
 	*out = NULL;
@@ -361,12 +366,16 @@ int capture_open(const struct capture **out, const char *path, struct err *e)
 		free(file);
 		return rc;
 	}
-	file->b = (struct block){.data = file->map.data, .n_bytes = file->map.size, .release = file_release};
+	file->b = (struct block){.data = file->map.data, .n_bytes = file->map.size, .release = file_release, .check = file_check};
 	atomic_init(&file->b.refs, 1);
 	struct capture_box *b;
 	rc = kvg_read(&b, &file->b, path, e);
 	if (rc)
 		return rc;
-	*out = &b->c;
-	return 0;
+	rc = capture_intact(&b->c, e);
+	if (rc)
+		capture_unref(&b->c);
+	else
+		*out = &b->c;
+	return rc;
 }

@@ -75,7 +75,11 @@ int capture_save(const struct capture *c, const char *path, struct err *e)
 	const struct capture_box *b = (const struct capture_box *)c;
 	struct writer w = {0};
 	struct st_pair *meta = calloc((size_t)c->n_meta + 1, sizeof *meta);
-	int rc;
+	int rc = capture_intact(c, e);
+	if (rc) {
+		free(meta);
+		return rc;
+	}
 	if (!meta || !gather(&w, b) || !sort_by_element(&w)) {
 		rc = err_set(e, ERR_MEMORY, "%s: out of memory", path);
 	} else {

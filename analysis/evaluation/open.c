@@ -277,6 +277,8 @@ int evaluation_open(struct evaluation **out, const struct capture *c, const stru
 	int rc = prepare(ev, o, e);
 	if (!rc)
 		rc = evaluation_fill(ev, o->n_threads, progress, e);
+	if (!rc)
+		rc = capture_intact(c, e);
 	if (rc) {
 		evaluation_close(ev);
 		return rc;

@@ -1,5 +1,5 @@
 /* Reading: memory maps of regular files, and small files whole. */
-#include "engine/file.h"
+#include "engine/file/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +36,8 @@ static int map_descriptor(struct file_map *out, int fd, const char *path, struct
 	out->size = (size_t)st.st_size;
 	out->modified_ns = nanoseconds(st.st_mtim);
 	out->changed_ns = nanoseconds(st.st_ctim);
+	out->device = st.st_dev;
+	out->inode = st.st_ino;
 	out->data = (const uint8_t *)"";
 	if (out->size == 0) /* mmap refuses length 0 */
 		return 0;
@@ -43,6 +45,7 @@ static int map_descriptor(struct file_map *out, int fd, const char *path, struct
 	if (data == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "%s: cannot map %zu bytes: %s", path, out->size, strerror(errno));
 	out->data = data;
+	out->guard = file_guard_add(data, out->size);
 	return 0;
 }
 
@@ -64,10 +67,24 @@ int file_map_open(struct file_map *out, const char *path, struct err *e)
 
 void file_map_close(struct file_map *map)
 {
+	file_guard_remove(map->guard);
 	if (map->size && map->data)
 		munmap((void *)map->data, map->size);
 	free(map->path);
 	*map = (struct file_map){0};
+}
+
+int file_map_check(const struct file_map *map, struct err *e)
+{
+	struct stat st;
+	bool there = map->path && !stat(map->path, &st) && st.st_dev == map->device && st.st_ino == map->inode;
+	if (there && (size_t)st.st_size < map->size)
+		return err_set(e, ERR_FORMAT, "%s: was cut to %lld bytes while it was open, it had %zu", map->path, (long long)st.st_size, map->size);
+	if (file_guard_cut(map->guard))
+		return err_set(e, ERR_FORMAT, "%s: was cut short while it was open, it had %zu bytes", map->path, map->size);
+	if (there && nanoseconds(st.st_mtim) != map->modified_ns)
+		return err_set(e, ERR_FORMAT, "%s: was written to while it was open", map->path);
+	return 0;
 }
 
 /* Reads to the end of fd. Grows by doubling: pipes do not tell their size. */

@@ -105,8 +105,10 @@ static int run_rows(struct session *s, const struct lookahead_request *r, const 
 		if (rc)
 			return rc;
 	}
-	progress_report(r->progress, "lookahead", n_rows, n_rows);
-	return 0;
+	int changed = model_check(s->model, e);
+	if (!changed) /* a cancel that comes with the last report comes too late */
+		progress_report(r->progress, "lookahead", n_rows, n_rows);
+	return changed;
 }
 
 int session_lookahead(struct session *s, const struct lookahead_request *r, struct err *e)

@@ -137,6 +137,9 @@ static int run_chunks(struct session *s, const struct run_request *r, const stru
 		if (rc)
 			return rc;
 	}
+	int changed = model_check(s->model, e);
+	if (changed)
+		return changed;
 	if (s->ops->argmax(s->backend) < 0)
 		return err_set(e, ERR_NUMBER, "%s: logits after position %d are not finite: damaged weights?", r->stage, s->length + r->n - 1);
 	return 0;

@@ -300,6 +300,8 @@ int lookahead_load(struct lookahead **out, const struct model *m, const char *pa
 		rc = check_base(*out, m, e);
 	if (!rc)
 		sha256_hex(map.data, map.size, (*out)->sha256);
+	int changed = file_map_check(&map, e);
+	rc = changed ? changed : rc;
 	if (rc) {
 		lookahead_free(*out);
 		*out = NULL;

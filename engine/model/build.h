@@ -113,6 +113,6 @@ int model_open_folder(struct model *m, struct err *e);
 
 /* SHA-256 of the mapped files in order: looked up in the cache folder's list, else computed and put there. A list that cannot be
  * read or written only costs the time. */
-void fingerprint(const struct file_map *map, int n_map, char out[65]);
+int fingerprint(const struct file_map *map, int n_map, char out[65], struct err *e);
 
 #endif

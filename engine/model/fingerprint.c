@@ -78,8 +78,18 @@ static void remember(const char *path, const char *list, const char *key, const 
 	file_commit(w, NULL);
 }
 
-void fingerprint(const struct file_map *map, int n_map, char out[65])
+static int hash_now(const struct file_map *map, int n_map, char out[65], struct err *e)
 {
+	int rc = 0;
+	sha256_hex_parts(map, n_map, out);
+	for (int i = 0; i < n_map && !rc; i++)
+		rc = file_map_check(&map[i], e);
+	return rc;
+}
+
+int fingerprint(const struct file_map *map, int n_map, char out[65], struct err *e)
+{
+	int rc = 0;
 	char key[65];
 	char *path = compute_key(map, n_map, key) ? file_place(FILE_PLACE_CACHE, "sha256") : NULL;
 	char *list = NULL;
@@ -87,10 +97,11 @@ void fingerprint(const struct file_map *map, int n_map, char out[65])
 	if (path && file_read_all(path, (size_t)4 * MAX_LINES * LINE_BYTES, &list, &n, NULL))
 		list = NULL;
 	if (!list || !look_up(list, key, out)) {
-		sha256_hex_parts(map, n_map, out);
-		if (path)
+		rc = hash_now(map, n_map, out, e);
+		if (!rc && path)
 			remember(path, list ? list : "", key, out);
 	}
 	free(list);
 	free(path);
+	return rc;
 }

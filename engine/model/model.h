@@ -43,4 +43,7 @@ struct model {
 	struct model_storage *storage; /* maps and float arrays that the pointers above lead into; private to engine/model */
 };
 
+/* Are the weight files still what was opened? Asked after whatever read weights: when they are not, its results are worth nothing. */
+int model_check(const struct model *m, struct err *e);
+
 #endif

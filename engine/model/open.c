@@ -103,12 +103,12 @@ int model_open(struct model **out, const char *path, const struct model_options 
 	}
 	pthread_mutex_init(&s->hash_lock, NULL);
 	m->storage = s;
-	int rc = open_path(m, path, options ? options : &defaults, e);
-	if (rc)
+	int rc = open_path(m, path, options ? options : &defaults, e), changed = model_check(m, e);
+	if (rc || changed)
 		model_close(m);
 	else
 		*out = m;
-	return rc;
+	return changed ? changed : rc;
 }
 
 void model_close(struct model *m)
@@ -120,6 +120,14 @@ void model_close(struct model *m)
 	free(m);
 }
 
+int model_check(const struct model *m, struct err *e)
+{
+	int rc = 0;
+	for (int i = 0; m->storage && i < m->storage->n_map && !rc; i++)
+		rc = file_map_check(&m->storage->map[i], e);
+	return rc;
+}
+
 const struct model_info *model_info(const struct model *m)
 {
 	return &m->info;
@@ -127,16 +135,16 @@ const struct model_info *model_info(const struct model *m)
 
 int model_sha256(const struct model *m, const char **hex, struct err *e)
 {
-	(void)e; /* hashing mapped bytes cannot fail; the signature leaves room for what might */
 	struct model_storage *s = m->storage;
+	int rc = 0;
 	pthread_mutex_lock(&s->hash_lock);
 	if (!s->hashed) {
-		fingerprint(s->map, s->n_map, s->sha256);
-		s->hashed = true;
+		rc = fingerprint(s->map, s->n_map, s->sha256, e);
+		s->hashed = !rc;
 	}
 	pthread_mutex_unlock(&s->hash_lock);
-	*hex = s->sha256;
-	return 0;
+	*hex = rc ? NULL : s->sha256;
+	return rc;
 }
 
 int model_prompt(const struct model *m, const char *text, size_t n_bytes, enum prompt_mode *mode, struct token_list *out, struct err *e)

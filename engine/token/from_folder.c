@@ -87,6 +87,8 @@ static int read_tokenizer(struct tokenizer *t, const char *folder, struct err *e
 		rc = tokenizer_read_json(t, (const char *)map.data, map.size, e);
 		if (rc)
 			err_prefix(e, "%s", path);
+		int changed = file_map_check(&map, e);
+		rc = changed ? changed : rc;
 		file_map_close(&map);
 	}
 	free(path);

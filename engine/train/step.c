@@ -220,5 +220,5 @@ int step_run(struct train_step *s, const struct parameters *p, const struct step
 	}
 	if (atomic_load(&s->cpu->failure))
 		return err_set(e, ERR_MEMORY, "the matrix library found no memory for its work space");
-	return 0;
+	return model_check(s->model, e);
 }

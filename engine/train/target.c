@@ -299,6 +299,11 @@ static int open_stored(struct target_store *s, const char *path, int *number, st
 	return 0;
 }
 
+int target_check(const struct target_store *s, int number, struct err *e)
+{
+	return file_map_check(&s->target[number].map, e);
+}
+
 int target_get(struct target_store *s, int number, struct target *out, struct err *e)
 {
 	if (number < 0 || number >= s->n_target)

@@ -209,6 +209,8 @@ static int accumulate(struct trainer *t, const int *batch, double *loss, int64_t
 		struct step_request request = {.prompt = prompt, .n_prompt = n, .n_share = o->batch, .gradient = t->gradient};
 		struct step_result result = {0};
 		int rc = step_run(t->step, &t->parameters, &request, &result, e);
+		for (int i = 0; i < n && !rc; i++)
+			rc = target_check(t->store, batch[at + i], e);
 		if (rc)
 			return rc;
 		*loss += result.loss * n / o->batch;
@@ -255,6 +257,7 @@ int trainer_judge(struct trainer *t, int target, double *loss, float *mean, doub
 	struct step_request request = {.prompt = &prompt, .n_prompt = 1};
 	struct step_result result = {.head_kl = head_kl, .mean = mean ? (float *const[]){mean} : NULL};
 	rc = step_run(t->step, &t->parameters, &request, &result, e);
+	rc = rc ? rc : target_check(t->store, target, e);
 	*loss = rc ? NAN : result.loss;
 	return rc;
 }
@@ -321,6 +324,8 @@ static int read_checkpoint(struct trainer *t, int *resumed, struct err *e)
 	rc = st_parse(&f, map.data, map.size, t->checkpoint, e);
 	rc = rc ? rc : load_checkpoint(t, &f, e);
 	st_free(&f);
+	int changed = file_map_check(&map, e);
+	rc = changed ? changed : rc;
 	file_map_close(&map);
 	*resumed = rc ? 0 : (int)t->optimizer.step;
 	return rc;

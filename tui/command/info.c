@@ -103,8 +103,9 @@ static int hash_file(const char *path, char out[65], struct err *e)
 	if (rc)
 		return rc;
 	sha256_hex(map.data, map.size, out);
+	rc = file_map_check(&map, e);
 	file_map_close(&map);
-	return 0;
+	return rc;
 }
 
 /* A model's own function remembers the hash; a folder that cannot be run has none. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/file.h"
 #include "tui/command/command.h"
 #include "tui/command/nearest.h"
 
@@ -91,6 +92,7 @@ static int unknown_command(const char *word)
 int command_main(int argc, char **argv)
 {
 	fill_standard_descriptors();
+	file_guard_begin();
 	signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead, so that nothing half-done is left behind */
 	if (argc < 2 || argv[1][0] == '-')
 		return run_command(0, NULL, argc, argv, 1);
