@@ -7,8 +7,6 @@
 #include "analysis/measure/live.h"
 #include "analysis/measure/run.h"
 
-enum { RESPONSE_BATCH = 64 }; /* rows of a given response between two looks at progress */
-
 /* ---- progress ---- */
 
 static int relay_report(void *user, const char *stage, int64_t done, int64_t total)

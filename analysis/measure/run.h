@@ -8,6 +8,7 @@
 #include "analysis/measure.h"
 
 enum { MAX_SLOT = 32, MAX_WINDOW = 24, MAX_META = 24, N_LOOKAHEAD = 32 };
+enum { RESPONSE_BATCH = 64 }; /* rows of a response that is there already between two looks at progress */
 
 /* Column sums of the last `size` prompt rows. Windows nest, so each row is measured once, into the smallest window
  * that holds it, and windows are added up afterwards. */
@@ -88,6 +89,8 @@ int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct blo
 	double row_error, struct err *e);
 
 /* ---- snapshot.c ---- */
+/* (a + b) * scale as a new block of floats; b may be NULL. NULL: out of memory. */
+struct block *block_scaled_sum(struct block *a, struct block *b, double scale);
 /* A capture of what is there. */
 int run_capture(const struct run *r, const struct capture **out, struct err *e);
 /* Hands one to the watcher, if there is one. */

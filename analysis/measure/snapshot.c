@@ -102,8 +102,7 @@ static void make_meta(struct meta *m, const struct run *r)
 
 /* ---- truth ---- */
 
-/* (a + b) * scale as a new block; b may be NULL. */
-static struct block *scaled_sum(struct block *a, struct block *b, double scale)
+struct block *block_scaled_sum(struct block *a, struct block *b, double scale)
 {
 	struct block *out = block_copy(a->data, a->n_bytes);
 	if (!out)
@@ -120,8 +119,8 @@ static struct block *scaled_sum(struct block *a, struct block *b, double scale)
 static int make_truth(const struct run *r, struct capture_map *map, struct block **block, struct err *e)
 {
 	int m = r->n_response, m_even = (m + 1) / 2, due = r->complete ? m : r->n_rows_due;
-	block[0] = scaled_sum(r->even, r->odd, 1.0 / m);
-	block[1] = scaled_sum(r->even, NULL, 1.0 / m_even);
+	block[0] = block_scaled_sum(r->even, r->odd, 1.0 / m);
+	block[1] = block_scaled_sum(r->even, NULL, 1.0 / m_even);
 	if (!block[0] || !block[1])
 		return err_set(e, ERR_MEMORY, "no memory for truth over %d tokens", r->n_prompt);
 	map[0] = (struct capture_map){"truth", MAP_ROWS, block[0]->data, m, due, r->truth_error};
