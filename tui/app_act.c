@@ -72,6 +72,7 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_METHOD_PREV: look_next_series(l, -1); break;
 	case ACTION_SCOPE: look_next_scope(l); break;
 	case ACTION_SCALE: look_next_scale(l); break;
+	case ACTION_SINKS: l->no_sinks = !l->no_sinks; break;
 	case ACTION_VIEW_MAPS: app_show(app, VIEW_MAPS); break;
 	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;

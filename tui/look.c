@@ -146,6 +146,12 @@ struct agreement look_agreement(struct look *l, int method, struct scope s)
 	return deal ? evaluation_agreement_at(ev, method, s, deal) : evaluation_agreement(ev, method, s, k);
 }
 
+int look_k_of(struct look *l, int method, int layer, int unit)
+{
+	const int *deal = method < 0 ? NULL : deal_of(l, method);
+	return deal ? deal[layer * look_n_unit(l) + unit] : look_k(l);
+}
+
 int look_votes(struct look *l, int method, struct scope s, int token)
 {
 	const struct evaluation *ev = l->snap->evaluation;

@@ -7,7 +7,7 @@
 #include "tui/spans.h"
 #include "tui/worker/snapshot.h"
 
-enum { LOOK_MAX_DEAL = 24 };
+enum { LOOK_MAX_DEAL = 24, LOOK_MAX_PANE = 4 };
 enum look_scope { LOOK_HEAD, LOOK_LAYER, LOOK_ALL };
 enum look_jump { JUMP_DIFFERENCE, JUMP_MATCH };
 
@@ -19,7 +19,10 @@ struct look {
 	int asked_budget; /* by flag; 0: choose */
 	enum ramp_scale scale;
 	int focus;        /* series that keys refer to */
+	bool no_sinks;    /* in-prompt sinks are left out of maps, colours and their scale */
 	int from, span;   /* tokens in the maps, counted from snap->shown_first; span 0: all */
+	int n_pane;       /* methods chosen as panes, by name; 0: the first ones */
+	char pane[LOOK_MAX_PANE][32];
 	bool settled;     /* truth is steady enough to stay where the cursor is until the run ends */
 	bool moved;       /* the user has chosen a place: new results leave it alone */
 
@@ -54,6 +57,24 @@ int look_k(const struct look *l);
  * under a protocol that deals budgets out unevenly, at what each head is dealt. NaN and -1 when not known. */
 struct agreement look_agreement(struct look *l, int method, struct scope s);
 int look_votes(struct look *l, int method, struct scope s, int token);
+/* k of one (layer, unit): the same everywhere, unless the protocol deals budgets out unevenly. -1: as look_k(). */
+int look_k_of(struct look *l, int method, int layer, int unit);
+
+/* Lift (n_prompt) as it is drawn: with in-prompt sinks, or without them, NaN where they are, and then of 1x when the
+ * rest is uniform. largest (or NULL): over the candidates. NULL or false: not measured. */
+const float *look_layer_lift(const struct look *l, int series, int layer, float *largest);
+const float *look_all_lift(const struct look *l, int series);
+bool look_head_lift(const struct look *l, int series, int layer, int head, float *out);
+bool look_unit_lift(const struct look *l, int series, int layer, int unit, float *out);
+bool look_hides(const struct look *l, int layer, int token); /* an in-prompt sink of the layer that is left out */
+
+/* Series shown as panes, at most LOOK_MAX_PANE, in their order: the chosen ones that there are, else the first ones. */
+int look_panes(const struct look *l, int series[LOOK_MAX_PANE]);
+/* Names of series, commas between; "": the first ones again. ERR_USE names what cannot be a pane and what can. */
+int look_set_panes(struct look *l, const char *names, struct err *e);
+void look_choose_panes(struct look *l, const int *series, int n);
+/* In or out, behind the others; the last one stays. False: four are chosen already. */
+bool look_toggle_pane(struct look *l, int series);
 
 /* The span that is being marked: from where it began to the cursor, either way round. */
 struct span look_marking(const struct look *l);

@@ -15,6 +15,7 @@
 #define TOL_CURVE 1.2e-7    /* a value of magnitude 1 stored as float32: one unit in the last place */
 #define TOL_ATTENDED 5e-5   /* weighted values of magnitude 3: two float32 scores of magnitude 100 (eps 8e-6 each) and a sum of 64 between them */
 #define TOL_SUM_REL 1e-6     /* float32 sums of up to some thousand terms in 8 to 32 lanes, relative to the sum of magnitudes */
+#define TOL_LIFT 1e-5       /* lifts up to 1000 as float32 (eps 6e-5), a mean over hundreds of candidates that should be 1 */
 #define TOL_ROPE 2.5e-7     /* rotary frequencies, relative: PyTorch's vector power is within one unit of the correctly rounded one, and
                              * up to one more rounding of difference follows */
 #define TOL_LOSS 1e-5       /* mean KL of float32 attention against double */

@@ -1,6 +1,8 @@
 #include "tui/look.h"
 #include "tests/support/test.h"
+#include "tests/support/tolerance.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "analysis/synthetic.h"
@@ -179,5 +181,64 @@ TEST(look, votes_are_counted_in_the_scope)
 	l.scope = LOOK_ALL;
 	CHECK_INT(kept_verdict(&l, series, token).votes, all);
 	CHECK_INT(kept_verdict(&l, series, token).of, kv * l.snap->capture->n_layer);
+	look_free(&l);
+}
+
+TEST(look, panes_are_chosen_by_name)
+{
+	struct look l = {0};
+	struct err e;
+	int pane[LOOK_MAX_PANE];
+	look_take(&l, make(400, 40));
+	CHECK_INT(look_panes(&l, pane), 4); /* the first ones */
+	CHECK_INT(look_set_panes(&l, "tova, truth", &e), 0);
+	CHECK_INT(look_panes(&l, pane), 2);
+	CHECK_STR(l.snap->series[pane[0]].name, "tova");
+	CHECK_INT(pane[1], 0);
+	CHECK_INT(look_set_panes(&l, "truth,nothing", &e), ERR_USE);
+	CHECK(strstr(e.text, "\"nothing\"") && strstr(e.text, "snapkv") && strstr(e.text, "tova"));
+	CHECK_INT(look_set_panes(&l, "truth,snapkv,truth", &e), ERR_USE);
+	CHECK_INT(look_set_panes(&l, "truth,snapkv,lookahead,tova,h2o", &e), ERR_USE);
+	CHECK_INT(look_panes(&l, pane), 2); /* as before */
+	CHECK(look_toggle_pane(&l, 1) && look_toggle_pane(&l, 2));
+	CHECK_INT(look_panes(&l, pane), 4);
+	CHECK_INT(pane[3], 2);
+	CHECK(!look_toggle_pane(&l, 3));
+	for (int i = 0; i < 4; i++)
+		CHECK(look_toggle_pane(&l, pane[i]));
+	CHECK_INT(look_panes(&l, pane), 1); /* the last one stays */
+	CHECK_INT(look_set_panes(&l, "", &e), 0);
+	CHECK_INT(look_panes(&l, pane), 4);
+	look_free(&l);
+}
+
+/* Without the sinks the rest of a row is a share of what is left: its mean is 1x again. */
+TEST(look, lift_without_sinks_is_of_the_others)
+{
+	struct look l = {0};
+	const float *lift;
+	int sinks = 0;
+	look_take(&l, make(700, 40));
+	l.no_sinks = true;
+	for (int layer = 0; layer < l.snap->capture->n_layer; layer++) {
+		double sum = 0;
+		int n = 0;
+		float largest;
+		lift = look_layer_lift(&l, 1, layer, &largest);
+		for (int j = l.snap->first; j < l.snap->first + l.snap->n_candidate; j++) {
+			CHECK(isnan(lift[j]) == look_hides(&l, layer, j));
+			sinks += look_hides(&l, layer, j);
+			if (!isnan(lift[j])) {
+				sum += (double)lift[j];
+				n++;
+				CHECK(lift[j] <= largest);
+			}
+		}
+		CHECK(fabs(sum / n - 1) <= TOL_LIFT);
+	}
+	CHECK(sinks > 0);
+	l.no_sinks = false;
+	for (int j = 0; j < l.snap->n_candidate; j++)
+		CHECK(!isnan(look_layer_lift(&l, 1, 2, NULL)[l.snap->first + j]));
 	look_free(&l);
 }

@@ -31,12 +31,15 @@ void columns_largest(const float *value, int first, struct look_window w, int co
 void columns_mean(const float *value, int first, struct look_window w, int cols, float *out)
 {
 	for (int col = 0; col < cols; col++) {
-		int begin, end;
+		int begin, end, n = 0;
 		double sum = 0;
 		look_column(w, cols, col, &begin, &end);
-		for (int j = first + begin; j < first + end; j++)
-			sum += (double)value[j];
-		out[col] = (float)(sum / (end - begin));
+		for (int j = first + begin; j < first + end; j++) {
+			bool known = !isnan(value[j]);
+			sum += known ? (double)value[j] : 0;
+			n += known;
+		}
+		out[col] = n ? (float)(sum / n) : NAN;
 	}
 }
 
@@ -72,8 +75,8 @@ static const float *row_lift(float *scratch, const struct look *l, int series, i
 	const struct snapshot *s = l->snap;
 	int from = layer < 0 ? row : layer, head = layer < 0 ? -1 : row;
 	if (layer < 0 && s->n_candidate > 0)
-		return snapshot_layer_lift(s, series, row, largest);
-	bool known = s->n_candidate > 0 ? snapshot_head_lift(s, series, layer, row, scratch)
+		return look_layer_lift(l, series, row, largest);
+	bool known = s->n_candidate > 0 ? look_head_lift(l, series, layer, row, scratch)
 	                                : snapshot_attention(s, series, from, head, scratch);
 	if (!known)
 		return NULL;
@@ -86,19 +89,27 @@ static const float *row_percentile(float *scratch, const struct look *l, int ser
 {
 	const struct snapshot *s = l->snap;
 	int method = s->series[series].method;
-	if (layer < 0 || method < 0)
-		return snapshot_layer_percentile(s, series, layer < 0 ? row : layer);
-	const uint32_t *rank = evaluation_ranks(s->evaluation, method, layer, row / look_group(l));
-	for (int j = 0; j < s->n_candidate; j++)
-		scratch[s->first + j] = (float)((uint32_t)s->n_candidate - rank[j]) / (float)s->n_candidate;
+	if (layer < 0 || method < 0) {
+		const float *mean = snapshot_layer_percentile(s, series, layer < 0 ? row : layer);
+		if (!mean || !l->no_sinks)
+			return mean;
+		memcpy(scratch, mean, (size_t)s->capture->n_prompt * sizeof *scratch);
+	} else {
+		const uint32_t *rank = evaluation_ranks(s->evaluation, method, layer, row / look_group(l));
+		for (int j = 0; j < s->n_candidate; j++)
+			scratch[s->first + j] = (float)((uint32_t)s->n_candidate - rank[j]) / (float)s->n_candidate;
+	}
+	for (int j = s->first; j < s->first + s->n_candidate; j++)
+		if (look_hides(l, layer < 0 ? row : layer, j))
+			scratch[j] = NAN;
 	return scratch;
 }
 
 /* Ratio of the column's lifts, both no lower than the 1x below which a map is blank anyway. */
 static void subtract(float *level, const float *truth, int cols)
 {
-	for (int i = 0; i < cols; i++)
-		level[i] = log10f(fmaxf(level[i], 1)) - log10f(fmaxf(truth[i], 1));
+	for (int i = 0; i < cols; i++) /* NaN stays: a column of sinks that are left out */
+		level[i] = isnan(level[i]) ? NAN : log10f(fmaxf(level[i], 1)) - log10f(fmaxf(truth[i], 1));
 }
 
 static bool make_row(struct columns *c, const struct look *l, int series, int layer, int row, float *out)
@@ -137,8 +148,7 @@ const float *columns_row(struct columns *c, const struct look *l, int series, in
 	struct look_window w = look_visible(l);
 	const struct capture *capture = l->snap->capture;
 	struct columns_key key = {.serial = l->snap->serial, .series = series, .scale = (int)look_scale(l),
-		.from = w.from, .span = w.span,
-		.cols = cols, .layer = layer, .n_row = layer < 0 ? capture->n_layer : capture->n_head};
+		.no_sinks = l->no_sinks, .from = w.from, .span = w.span, .cols = cols, .layer = layer, .n_row = layer < 0 ? capture->n_layer : capture->n_head};
 	if (cols < 1 || w.span < 1 || !prepare(c, &key, capture->n_prompt))
 		return NULL;
 	float *out = c->level + (size_t)row * (size_t)cols;

@@ -12,12 +12,12 @@
 /* value (n tokens; position first + t is token t of the window) to out (cols): the largest; NaN where a column has
  * no number. Pure. */
 void columns_largest(const float *value, int first, struct look_window w, int cols, float *out);
-void columns_mean(const float *value, int first, struct look_window w, int cols, float *out); /* the same, their mean */
+void columns_mean(const float *value, int first, struct look_window w, int cols, float *out); /* the mean of its numbers */
 
 /* One block of rows: the layers, or the heads of a layer, of one series. */
 struct columns {
 	struct columns_key {
-		int serial, series, scale, from, span, cols, layer; /* layer -1: rows are layers */
+		int serial, series, scale, no_sinks, from, span, cols, layer; /* layer -1: rows are layers */
 		int n_row;
 	} key;
 	float *level;  /* (n_row, cols) ramp levels, NaN: no value */

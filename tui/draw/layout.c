@@ -7,6 +7,7 @@ enum {
 	AGREE_TWO = 8,  /* " 100 100": two rows a line */
 	MAP_LEAST = 18, /* of all panes but the fourth, which must leave the others MAP_GOOD */
 	MAP_GOOD = 36,
+	MAP_CHOSEN = 10, /* of panes that were chosen */
 };
 
 static int min(int a, int b)
@@ -55,7 +56,7 @@ static int map_cols(const struct layout_request *r, int n, int agree)
 static int choose_panes(const struct layout_request *r, int agree)
 {
 	int n = r->full ? 1 : max(1, min(r->n_pane, LAYOUT_MAX_PANE));
-	while (n > 1 && map_cols(r, n, agree) < (n == LAYOUT_MAX_PANE ? MAP_GOOD : MAP_LEAST))
+	while (n > 1 && map_cols(r, n, agree) < (r->chosen ? MAP_CHOSEN : n == LAYOUT_MAX_PANE ? MAP_GOOD : MAP_LEAST))
 		n--;
 	return n;
 }

@@ -28,6 +28,7 @@ struct layout_request {
 	int n_pane;        /* panes that could be shown, in order of importance */
 	bool truth_first;  /* the first pane is truth: nothing to agree with */
 	bool full;         /* one pane only, whatever n_pane */
+	bool chosen;       /* somebody wants these panes: they may be narrower than we would make them */
 	int n_layer, n_head, n_kv_head;
 	bool half_blocks;  /* two rows a line are possible */
 	int n_mark;        /* marker lines under every line of text */

@@ -33,6 +33,8 @@ enum role {
 	ROLE_RESPONSE,
 	ROLE_RULE,       /* lines and brackets */
 	ROLE_MARK,       /* in-prompt sinks */
+	ROLE_FOUND,      /* what a search found: a background, whatever the text's colour means */
+	ROLE_SPAN,       /* marked spans: likewise */
 	ROLE_FIELD,
 	ROLE_FIELD_FOCUS,
 	ROLE_DONE,       /* progress */

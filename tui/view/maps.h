@@ -10,6 +10,8 @@
 struct maps {
 	bool in_heads; /* up and down go through heads, not layers */
 	bool full;     /* one pane */
+	bool choosing; /* the list of methods is open, to choose panes from */
+	int choice;    /* in it */
 	int first_layer_line, first_head_line; /* scrolled off */
 	struct layout layout;                  /* of the last frame: clicks refer to it */
 	int series[LAYOUT_MAX_PANE];           /* shown in each pane */
@@ -29,5 +31,9 @@ int maps_cols(const struct maps *m); /* columns of tokens: without those of sink
 
 /* Everything between the status line and the strip, where m->layout says. */
 void maps_draw_panes(struct app *app, struct maps *m, struct grid *g);
+
+/* The list of methods that panes are chosen from, over the maps. */
+void maps_draw_chooser(const struct app *app, const struct maps *m, struct grid *g);
+bool maps_choose(struct app *app, struct maps *m, enum action_id action); /* false: none of the list's keys */
 
 #endif

@@ -136,6 +136,8 @@ static void draw_heads(struct app *app, struct maps *m, struct grid *g, int pane
 		/* one set of tokens for the group */
 		if (rows.top >= 0 && rows.top % group == 0 && b.series > 0 && p->heads_agree.cols > 0)
 			draw_agreement(app, g, p->heads_agree, line, 0, b.series, (struct scope){b.layer, rows.top / group});
+		if (rows.bottom >= 0 && group == 1 && b.series > 0 && p->heads_agree.cols > 4)
+			draw_agreement(app, g, p->heads_agree, line, 4, b.series, (struct scope){b.layer, rows.bottom});
 	}
 }
 
@@ -233,23 +235,29 @@ static void draw_titles(const struct app *app, const struct maps *m, struct grid
 	}
 }
 
-/* In-prompt sinks of the current layer, and the cursor's column. */
+static void put_ruler_sign(const struct app *app, struct grid *g, struct rect r, int col, int begin, int end)
+{
+	const struct look *l = &app->look;
+	const uint8_t *sink = l->snap->prompt_sink + (size_t)l->layer * (size_t)l->snap->capture->n_prompt;
+	if (memchr(sink + begin, 1, (size_t)(end - begin)))
+		grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_MARK), "\xe2\x96\xb2");
+	else if (spans_hold_any(&l->search.match, begin, end))
+		grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_FOUND), "/");
+	else if (spans_hold_any(&l->marked, begin, end))
+		grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_SPAN), "m");
+}
+
+/* In-prompt sinks of the current layer, what was found and marked, and the cursor's column. */
 static void draw_ruler(const struct app *app, const struct maps *m, struct grid *g, int pane)
 {
 	const struct look *l = &app->look;
 	struct rect r = m->layout.pane[pane].ruler;
 	struct look_window w = look_visible(l);
-	size_t row = (size_t)l->layer * (size_t)l->snap->capture->n_prompt;
-	const uint8_t *sink = l->snap->prompt_sink + row + l->snap->shown_first;
 	int cols = r.cols - 2;
 	for (int col = 0; col < cols; col++) {
 		int begin, end;
-		bool any = false;
 		look_column(w, cols, col, &begin, &end);
-		for (int j = begin; j < end; j++)
-			any |= sink[j] != 0;
-		if (any)
-			grid_text(g, r, 0, col + 1, theme_style(&app->theme, ROLE_MARK), "\xe2\x96\xb2");
+		put_ruler_sign(app, g, r, col + 1, l->snap->shown_first + begin, l->snap->shown_first + end);
 	}
 	int cursor = look_column_of(l, cols);
 	grid_text(g, r, 0, cursor + 1, theme_style(&app->theme, ROLE_LABEL_HERE), "\xe2\x94\x82");
@@ -289,7 +297,11 @@ static void draw_legend(const struct app *app, const struct maps *m, struct grid
 		words[look_scale(l)][2]);
 	col += 3 + grid_text(g, r, 0, col + 3, dim, each);
 	col += 3 + grid_text(g, r, 0, col + 3, theme_style(&app->theme, ROLE_MARK), "\xe2\x96\xb2");
-	col += grid_text(g, r, 0, col, dim, " in-prompt sinks");
+	col += grid_text(g, r, 0, col, dim, l->no_sinks ? " in-prompt sinks, left out" : " in-prompt sinks");
+	if (l->search.match.n > 0)
+		col += 3 + grid_text(g, r, 0, col + 3, theme_style(&app->theme, ROLE_FOUND), "/ found");
+	if (l->marked.n > 0)
+		col += 3 + grid_text(g, r, 0, col + 3, theme_style(&app->theme, ROLE_SPAN), "m marked");
 	if (col + 30 < r.cols)
 		grid_text(g, r, 0, col + 3, dim, "S first  W last: always kept");
 }

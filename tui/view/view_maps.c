@@ -2,6 +2,7 @@
  * and the numbers. */
 #include "tui/view/maps.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "tui/view/frame.h"
@@ -31,27 +32,33 @@ int maps_cols(const struct maps *m)
 	return m->layout.pane[0].layers.cols - 2; /* without the columns of sinks and window */
 }
 
-/* The first panes show the first series; the one that has the focus is always among them. */
-static void choose_series(struct maps *m, const struct look *l)
+/* The chosen panes as far as there is room for them; the one that has the focus is always among them. */
+static void choose_series(struct maps *m, const struct look *l, const int *wanted)
 {
 	int n = m->layout.n_pane;
 	bool shown = false;
 	for (int i = 0; i < n; i++) {
-		m->series[i] = m->full ? l->focus : i;
+		m->series[i] = m->full ? l->focus : wanted[i];
 		shown |= m->series[i] == l->focus;
 	}
 	if (!shown)
 		m->series[n - 1] = l->focus;
 }
 
-/* Truth and the two that are compared, and the one in focus: also when one pane is alone on the screen. */
+/* Truth and the two that are compared, or those that were chosen, and the one in focus: also when one pane is alone
+ * on the screen. */
 static int choose_marks(struct maps *m, const struct look *l)
 {
-	int n = 0;
-	for (; n < l->snap->n_series && n < 3; n++)
-		m->mark[n] = n;
-	if (l->focus >= n)
-		m->mark[n++] = l->focus;
+	int pane[LOOK_MAX_PANE], n_pane = look_panes(l, pane), most = l->n_pane > 0 ? LOOK_MAX_PANE : 3, n = 0;
+	bool has_focus = l->focus == 0;
+	m->mark[n++] = 0;
+	for (int i = 0; i < n_pane && n < most; i++)
+		if (pane[i] != 0) {
+			has_focus |= pane[i] == l->focus;
+			m->mark[n++] = pane[i];
+		}
+	if (!has_focus)
+		m->mark[n == LAYOUT_MAX_PANE ? n - 1 : n++] = l->focus;
 	return n;
 }
 
@@ -59,9 +66,10 @@ static void make_layout(const struct app *app, struct maps *m)
 {
 	const struct look *l = &app->look;
 	const struct capture *c = l->snap->capture;
+	int wanted[LOOK_MAX_PANE], n_wanted = look_panes(l, wanted);
 	struct layout_request r = {
-		.rows = app->rows, .cols = app->cols, .n_pane = l->snap->n_series, .full = m->full,
-		.truth_first = !m->full || l->focus == 0,
+		.rows = app->rows, .cols = app->cols, .n_pane = n_wanted, .full = m->full, .chosen = l->n_pane > 0,
+		.truth_first = m->full ? l->focus == 0 : wanted[0] == 0 && (n_wanted > 1 || l->focus == 0),
 		.n_layer = c->n_layer, .n_head = c->n_head, .n_kv_head = c->n_kv_head,
 		.half_blocks = theme_half_blocks(&app->theme),
 		.n_number = numbers_lines(app),
@@ -71,7 +79,7 @@ static void make_layout(const struct app *app, struct maps *m)
 	layout_maps(&m->layout, &r);
 	if (!m->layout.fits)
 		return;
-	choose_series(m, l);
+	choose_series(m, l, wanted);
 	int line = m->layout.layers_half ? l->layer / 2 : l->layer;
 	m->first_layer_line = layout_scroll(m->first_layer_line, line, 1, m->layout.layer_label.rows,
 		m->layout.layers_half ? (c->n_layer + 1) / 2 : c->n_layer);
@@ -113,6 +121,8 @@ static void maps_draw(struct app *app, void *state, struct grid *g)
 	maps_draw_panes(app, m, g);
 	strip_draw(&m->strip, app, g, m->layout.strip, m->layout.n_strip, m->mark, m->n_mark);
 	numbers_draw(app, g, m->layout.numbers);
+	if (m->choosing)
+		maps_draw_chooser(app, m, g);
 }
 
 /* ---- keys ---- */
@@ -125,13 +135,14 @@ static void go_to_column(struct app *app, struct maps *m, int col)
 	int cols = maps_cols(m), begin, end, best;
 	float largest;
 	look_column(w, cols, col, &begin, &end);
-	const float *lift = snapshot_layer_lift(l->snap, l->focus, l->layer, &largest);
+	const float *lift = look_layer_lift(l, l->focus, l->layer, &largest);
 	float *own = m->in_heads ? malloc((size_t)l->snap->capture->n_prompt * sizeof *own) : NULL;
-	if (own && snapshot_head_lift(l->snap, l->focus, l->layer, l->head, own))
+	if (own && look_head_lift(l, l->focus, l->layer, l->head, own))
 		lift = own;
+	lift = lift ? lift + l->snap->shown_first : NULL;
 	best = begin;
 	for (int j = begin; lift && j < end; j++)
-		if (lift[l->snap->shown_first + j] > lift[l->snap->shown_first + best])
+		if (lift[j] > lift[best] || (isnan(lift[best]) && !isnan(lift[j]))) /* NaN: a sink that is left out */
 			best = j;
 	free(own);
 	look_set_token(l, l->snap->shown_first + best);
@@ -174,6 +185,8 @@ static bool maps_act(struct app *app, void *state, enum action_id action)
 	struct maps *m = state;
 	struct look *l = &app->look;
 	const struct capture *c = l->snap->capture;
+	if (maps_choose(app, m, action))
+		return true;
 	switch ((int)action) {
 	case ACTION_CELL_LEFT: move_cell(app, m, -1); break;
 	case ACTION_CELL_RIGHT: move_cell(app, m, 1); break;

@@ -10,23 +10,34 @@
 
 enum { WIDE = 140 };
 
-/* Methods in the table: truth, the two that are compared, the one in focus, and the untrained control. */
-static int list_rows(const struct app *app, int series[8])
+enum { MAX_ROW = 8 };
+
+static int add_row(int *series, int n, int one)
 {
-	const struct snapshot *s = app->look.snap;
-	int n = 0, untrained = snapshot_find(s, "untrained");
-	for (int i = 0; i < s->n_series && i < 3; i++)
-		series[n++] = i;
-	if (untrained >= 3)
-		series[n++] = untrained;
-	if (app->look.focus >= 3 && app->look.focus != untrained)
-		series[n++] = app->look.focus;
-	return n;
+	for (int i = 0; i < n; i++)
+		if (series[i] == one)
+			return n;
+	series[n] = one;
+	return n + 1;
+}
+
+/* Methods in the table: truth, the two that are compared or the panes that were chosen, the untrained control, and
+ * the one in focus. */
+static int list_rows(const struct app *app, int series[MAX_ROW])
+{
+	const struct look *l = &app->look;
+	int pane[LOOK_MAX_PANE], n_pane = look_panes(l, pane), untrained = snapshot_find(l->snap, "untrained");
+	int most = l->n_pane > 0 ? LOOK_MAX_PANE : 3, n = add_row(series, 0, 0);
+	for (int i = 0; i < n_pane && i < most; i++)
+		n = add_row(series, n, pane[i]);
+	if (untrained >= 0)
+		n = add_row(series, n, untrained);
+	return add_row(series, n, l->focus);
 }
 
 int numbers_lines(const struct app *app)
 {
-	int series[8];
+	int series[MAX_ROW];
 	return 1 + list_rows(app, series) + (app->cols < WIDE);
 }
 
@@ -152,7 +163,7 @@ static void draw_beside(const struct app *app, struct grid *g, struct rect r, co
 
 void numbers_draw(struct app *app, struct grid *g, struct rect r)
 {
-	int series[8], n = list_rows(app, series);
+	int series[MAX_ROW], n = list_rows(app, series);
 	struct columns_at at = place(r.cols);
 	struct style dim = theme_style(&app->theme, ROLE_DIM), warn = theme_style(&app->theme, ROLE_WARN);
 	char chance[80], ceiling[80], checks[80], warned[240];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tui/view/kept.h"
+#include "tui/view/marks.h"
 #include "tui/draw/glyph.h"
 
 enum { NAME_COLS = 13 };
@@ -91,7 +92,7 @@ static struct style text_style(const struct pen *p, int token)
 	if (token == p->app->look.token)
 		return theme_style(&p->app->theme, ROLE_CURSOR);
 	bool template = c->part && (c->part[token] == PART_TEMPLATE || c->part[token] == PART_SYSTEM);
-	return template ? theme_style(&p->app->theme, ROLE_TEMPLATE) : style_plain;
+	return marks_style(p->app, token, template ? theme_style(&p->app->theme, ROLE_TEMPLATE) : style_plain);
 }
 
 static void note_cell(struct strip *s, const struct pen *p, int token)

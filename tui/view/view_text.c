@@ -26,7 +26,7 @@ struct text {
 	int shown_token;
 	float *level;     /* (n_prompt) ramp levels of the method in the scope */
 	struct level_key {
-		int serial, series, scope, scale, layer, unit;
+		int serial, series, scope, scale, layer, unit, no_sinks;
 	} level_key;
 	struct rect lines; /* of the last frame: where the text stands, for clicks */
 };
@@ -53,11 +53,10 @@ static bool lift_of(const struct look *l, int series, float *out, float *largest
 	const float *shared = NULL;
 	*largest = 0;
 	if (l->scope == LOOK_HEAD) {
-		if (!snapshot_unit_lift(l->snap, series, l->layer, look_unit(l), out))
+		if (!look_unit_lift(l, series, l->layer, look_unit(l), out))
 			return false;
 	} else {
-		shared = l->scope == LOOK_LAYER ? snapshot_layer_lift(l->snap, series, l->layer, NULL)
-		                                : snapshot_all_lift(l->snap, series);
+		shared = l->scope == LOOK_LAYER ? look_layer_lift(l, series, l->layer, NULL) : look_all_lift(l, series);
 		if (!shared)
 			return false;
 		memcpy(out, shared, (size_t)l->snap->capture->n_prompt * sizeof *out);
@@ -98,10 +97,11 @@ static void to_levels(const struct look *l, int series, float *value, float *scr
 	if (scale == RAMP_DIFFERENCE && !signed_)
 		scale = RAMP_LIFT;
 	for (int j = 0; j < l->snap->capture->n_prompt; j++) {
+		bool shown = j >= l->snap->first && j < l->snap->first + l->snap->n_candidate && !isnan(value[j]) &&
+			(l->scope == LOOK_ALL || !look_hides(l, l->layer, j));
 		if (signed_)
 			value[j] = log10f(fmaxf(value[j], 1)) - log10f(fmaxf(scratch[j], 1));
-		value[j] = j >= l->snap->first && j < l->snap->first + l->snap->n_candidate
-			? ramp_level(scale, value[j], largest) : NAN;
+		value[j] = shown ? ramp_level(scale, value[j], largest) : NAN;
 	}
 }
 
@@ -110,7 +110,7 @@ static const float *levels(struct text *t, const struct look *l)
 {
 	struct level_key key = {l->snap->serial, l->focus, (int)l->scope, (int)look_scale(l),
 		l->scope == LOOK_ALL ? -1 : l->layer,
-		l->scope == LOOK_HEAD ? look_unit(l) : -1};
+		l->scope == LOOK_HEAD ? look_unit(l) : -1, l->no_sinks};
 	if (t->level && !memcmp(&key, &t->level_key, sizeof key))
 		return t->level;
 	size_t n = (size_t)l->snap->capture->n_prompt;

@@ -16,6 +16,10 @@ struct lift_block {
 	float *largest; /* (n_layer) */
 	float *all;     /* (n_prompt) mean over layers */
 	float *percentile; /* (n_layer, n_prompt) mean over units of the share of candidates ranked lower */
+
+	/* without in-prompt sinks; layers that have none share what is above */
+	float **bare;      /* (n_layer) */
+	float *bare_largest, *bare_all;
 };
 
 struct text_block {
@@ -46,6 +50,12 @@ static void lift_unref(struct lift_block *b)
 	free(b->largest);
 	free(b->all);
 	free(b->percentile);
+	for (int layer = 0; b->bare && layer < b->n_layer; layer++)
+		if (b->bare[layer] != b->row + (size_t)layer * (size_t)b->n_prompt)
+			free(b->bare[layer]);
+	free(b->bare);
+	free(b->bare_largest);
+	free(b->bare_all);
 	free(b);
 }
 
@@ -73,6 +83,92 @@ static void note_percentile(struct lift_block *b, const struct snapshot *s, int 
 		row[j] /= (float)units * (float)s->n_candidate;
 }
 
+void snapshot_leave_sinks_out(const struct snapshot *s, int layer, float *lift)
+{
+	const uint8_t *sink = s->prompt_sink + (size_t)layer * (size_t)s->capture->n_prompt;
+	double gone = 0;
+	int n_gone = 0;
+	for (int j = s->first; j < s->first + s->n_candidate; j++) {
+		if (!sink[j])
+			continue;
+		gone += (double)lift[j];
+		lift[j] = NAN;
+		n_gone++;
+	}
+	/* a lift is a share times the number of candidates: both are smaller now */
+	double left = 1 - gone / s->n_candidate, share = (double)(s->n_candidate - n_gone) / s->n_candidate;
+	float factor = left > 0 ? (float)(share / left) : NAN;
+	for (int j = s->first; n_gone && j < s->first + s->n_candidate; j++)
+		lift[j] *= factor;
+}
+
+static bool has_sinks(const struct snapshot *s, int layer)
+{
+	return memchr(s->prompt_sink + (size_t)layer * (size_t)s->capture->n_prompt, 1, (size_t)s->capture->n_prompt) != NULL;
+}
+
+/* Mean over the heads, each without the layer's sinks. head (n_prompt) is scratch. */
+static int bare_layer(float *out, float *head, const struct snapshot *s, int method, int layer, struct err *e)
+{
+	const struct capture *c = s->capture;
+	for (int j = 0; j < c->n_prompt; j++)
+		out[j] = 0;
+	for (int h = 0; h < c->n_head; h++) {
+		int rc = evaluation_lift(s->evaluation, method, layer, h, head, e);
+		if (rc)
+			return rc;
+		snapshot_leave_sinks_out(s, layer, head);
+		for (int j = 0; j < c->n_prompt; j++)
+			out[j] += head[j] / (float)c->n_head;
+	}
+	return 0;
+}
+
+/* Mean over the layers in which a token is no sink. */
+static void mean_of_bare(struct lift_block *b, const struct snapshot *s)
+{
+	for (int j = 0; j < b->n_prompt; j++) {
+		double sum = 0;
+		int n = 0;
+		for (int layer = 0; layer < b->n_layer; layer++)
+			if (!isnan(b->bare[layer][j])) {
+				sum += (double)b->bare[layer][j];
+				n++;
+			}
+		b->bare_all[j] = n ? (float)(sum / n) : NAN;
+	}
+	for (int layer = 0; layer < b->n_layer; layer++) {
+		b->bare_largest[layer] = 0;
+		for (int j = s->first; j < s->first + s->n_candidate; j++)
+			if (b->bare[layer][j] > b->bare_largest[layer])
+				b->bare_largest[layer] = b->bare[layer][j];
+	}
+}
+
+static int make_bare(struct lift_block *b, const struct snapshot *s, int method, struct err *e)
+{
+	size_t n = (size_t)b->n_prompt;
+	float *head = malloc(n * sizeof *head);
+	int rc = 0;
+	b->bare = calloc((size_t)b->n_layer, sizeof *b->bare);
+	b->bare_largest = malloc((size_t)b->n_layer * sizeof *b->bare_largest);
+	b->bare_all = malloc(n * sizeof *b->bare_all);
+	if (!head || !b->bare || !b->bare_largest || !b->bare_all)
+		rc = err_set(e, ERR_MEMORY, "maps of %d layers x %zu tokens: out of memory", b->n_layer, n);
+	for (int layer = 0; !rc && layer < b->n_layer; layer++) {
+		bool sinks = has_sinks(s, layer);
+		b->bare[layer] = sinks ? malloc(n * sizeof **b->bare) : b->row + (size_t)layer * n;
+		if (!b->bare[layer])
+			rc = err_set(e, ERR_MEMORY, "maps of %d layers x %zu tokens: out of memory", b->n_layer, n);
+		else if (sinks)
+			rc = bare_layer(b->bare[layer], head, s, method, layer, e);
+	}
+	free(head);
+	if (!rc)
+		mean_of_bare(b, s);
+	return rc;
+}
+
 static int lift_make(struct lift_block **out, const struct snapshot *s, int method, const float *source, struct err *e)
 {
 	const struct capture *c = s->capture;
@@ -95,11 +191,19 @@ static int lift_make(struct lift_block **out, const struct snapshot *s, int meth
 		note_largest(b, layer, s->first, s->n_candidate);
 		note_percentile(b, s, method, layer);
 	}
+	if (!rc)
+		rc = make_bare(b, s, method, e);
 	if (rc)
 		lift_unref(b);
 	else
 		*out = b;
 	return rc;
+}
+
+static bool has_same_sinks(const struct snapshot *a, const struct snapshot *b)
+{
+	return a->capture->n_prompt == b->capture->n_prompt && a->capture->n_layer == b->capture->n_layer &&
+		!memcmp(a->prompt_sink, b->prompt_sink, (size_t)a->capture->n_layer * (size_t)a->capture->n_prompt);
 }
 
 /* The block of the same data in the previous snapshot, or a new one. */
@@ -111,7 +215,8 @@ static int lift_get(struct lift_block **out, const struct snapshot *s, const str
 	const float *source = map ? map->data : NULL;
 	for (int i = 0; previous && source && i < previous->n_series; i++) {
 		struct lift_block *b = previous->series[i].lift;
-		if (b && b->source == source && previous->first == s->first && previous->n_candidate == s->n_candidate) {
+		if (b && b->source == source && previous->first == s->first && previous->n_candidate == s->n_candidate &&
+			has_same_sinks(previous, s)) {
 			atomic_fetch_add(&b->n_ref, 1);
 			*out = b;
 			return 0;
@@ -272,6 +377,19 @@ const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer
 	if (largest)
 		*largest = b->largest[layer];
 	return b->row + (size_t)layer * (size_t)b->n_prompt;
+}
+
+const float *snapshot_layer_bare_lift(const struct snapshot *s, int series, int layer, float *largest)
+{
+	const struct lift_block *b = s->series[series].lift;
+	if (b && largest)
+		*largest = b->bare_largest[layer];
+	return b ? b->bare[layer] : NULL;
+}
+
+const float *snapshot_all_bare_lift(const struct snapshot *s, int series)
+{
+	return s->series[series].lift ? s->series[series].lift->bare_all : NULL;
 }
 
 const float *snapshot_layer_percentile(const struct snapshot *s, int series, int layer)

@@ -48,6 +48,12 @@ const struct self_check *snapshot_failed_check(const struct snapshot *s);
  * layers; NaN outside the candidates. NULL when the series is not measured. */
 const float *snapshot_layer_lift(const struct snapshot *s, int series, int layer, float *largest);
 const float *snapshot_all_lift(const struct snapshot *s, int series);
+/* The same without the layer's in-prompt sinks: NaN where they are, and 1x is what a uniform map of the other
+ * candidates would give. */
+const float *snapshot_layer_bare_lift(const struct snapshot *s, int series, int layer, float *largest);
+const float *snapshot_all_bare_lift(const struct snapshot *s, int series);
+/* Takes a layer's in-prompt sinks out of one row's lift (n_prompt), as above. */
+void snapshot_leave_sinks_out(const struct snapshot *s, int layer, float *lift);
 /* Mean over the layer's units of the share of candidates ranked lower (n_prompt); of candidates only. */
 const float *snapshot_layer_percentile(const struct snapshot *s, int series, int layer);
 /* Lift of one query head into out (n_prompt), and of the mean of a unit's query heads, from which it chooses. False
