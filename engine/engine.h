@@ -170,6 +170,18 @@ enum value_norm {
 };
 int session_value_norms(struct session *s, enum value_norm kind, int n, float *out, struct err *e);
 
+/* ---- eviction ---------------------------------------------------------------------------------------------- */
+
+struct eviction {
+	int n;               /* it is about positions 0 .. n-1; what is appended later is kept */
+	const uint8_t *kept; /* (n_layer, n_head, n) 0: the query head does not see that position any more */
+};
+/* From the next run on every softmax goes over kept positions alone, as if the others' entries were gone from the cache; kept keys
+ * have the rotation of their old positions and tokens go on at session_length() (methods.md section 0, rule 4). The entries stay
+ * where they are, so another eviction, or NULL (everything is seen again), costs no rerun. kept is copied.
+ * ERR_USE when n is longer than the session. */
+int session_evict(struct session *s, const struct eviction *eviction, struct err *e);
+
 /* ---- the LookaheadKV pass ---------------------------------------------------------------------------------- */
 
 enum { PROJ_Q, PROJ_K, PROJ_V, PROJ_O, PROJ_GATE, PROJ_UP, PROJ_DOWN, N_PROJ };

@@ -59,6 +59,34 @@ static void multiply_values(const struct few_job *job, int kv_head, int tile, co
 		atomic_store(&c->failure, ERR_MEMORY);
 }
 
+/* Keys of the tile that the query head may not see leave the softmax. */
+static void evict_scores(const struct few_job *job, int kv_head, int tile, int stacked, float *score)
+{
+	const struct cpu *c = job->c;
+	const struct model_info *info = &c->model->info;
+	int head = kv_head * (info->n_head / info->n_kv_head) + stacked / job->f->n, begin = tile * KEY_TILE;
+	int n = c->n_evictable - begin < KEY_TILE ? c->n_evictable - begin : KEY_TILE;
+	const uint8_t *kept = c->kept + ((size_t)job->f->layer * (size_t)info->n_head + (size_t)head) * (size_t)c->n_evictable + begin;
+	for (int j = 0; j < n; j++)
+		if (!kept[j])
+			score[j] = -INFINITY;
+}
+
+/* Scores of one row become exponentials against the part's own maximum; their sum is returned. A part of which nothing is kept has the
+ * maximum -INFINITY and adds nothing. */
+static float soften_part(const struct few_job *job, int kv_head, int tile, int stacked, float *score, float *most)
+{
+	const struct simd_rows *k = job->c->simd->rows;
+	int visible = visible_keys(job, stacked, tile), n_key = tile_keys(job, tile);
+	if (job->c->kept)
+		evict_scores(job, kv_head, tile, stacked, score);
+	*most = k->largest(score, visible);
+	if (*most > -INFINITY || !job->c->kept)
+		return k->exp2_row(score, *most, visible, n_key);
+	memset(score, 0, (size_t)n_key * sizeof *score);
+	return 0;
+}
+
 static void part_piece(void *context, int piece, int thread)
 {
 	const struct few_job *job = context;
@@ -69,11 +97,8 @@ static void part_piece(void *context, int piece, int thread)
 	float *most = c->area[AREA_PART_MAX] + first, *sum = c->area[AREA_PART_SUM] + first;
 	cpu_stack_queries(c, kv_head, job->f->row, job->f->n, q);
 	multiply_scores(job, kv_head, tile, q, score);
-	for (int s = 0; s < job->n_stacked; s++, score += KEY_TILE) {
-		int visible = visible_keys(job, s, tile);
-		most[s] = c->simd->rows->largest(score, visible);
-		sum[s] = c->simd->rows->exp2_row(score, most[s], visible, tile_keys(job, tile));
-	}
+	for (int s = 0; s < job->n_stacked; s++, score += KEY_TILE)
+		sum[s] = soften_part(job, kv_head, tile, s, score, &most[s]);
 	if (job->f->output)
 		multiply_values(job, kv_head, tile, c->area[AREA_SCORE] + first * KEY_TILE,
 			c->area[AREA_PART_OUT] + first * (size_t)c->model->info.head_dim);

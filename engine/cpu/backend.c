@@ -92,6 +92,7 @@ static void cpu_close(struct backend *b)
 	for (int i = 0; i < N_AREA; i++)
 		free(c->area[i]);
 	free(c->captured);
+	free(c->kept);
 	free(c);
 }
 
@@ -136,9 +137,27 @@ static int cpu_open(struct backend **out, const struct backend_config *config, s
 	return 0;
 }
 
+/* Attention of many rows knows no eviction: it would serve no one, as an evicted cache is continued by few rows. */
 static int cpu_max_rows(const struct backend *b)
 {
-	return ((const struct cpu *)b)->max_rows;
+	const struct cpu *c = (const struct cpu *)b;
+	return c->kept && c->max_rows > FEW_ROWS ? FEW_ROWS : c->max_rows;
+}
+
+static int cpu_evict(struct backend *b, const struct eviction *eviction, struct err *e)
+{
+	struct cpu *c = (struct cpu *)b;
+	const struct model_info *info = &c->model->info;
+	size_t bytes = eviction ? (size_t)info->n_layer * (size_t)info->n_head * (size_t)eviction->n : 0;
+	uint8_t *kept = bytes ? malloc(bytes) : NULL;
+	if (bytes && !kept)
+		return err_set(e, ERR_MEMORY, "no memory for an eviction of %d tokens", eviction->n);
+	if (bytes)
+		memcpy(kept, eviction->kept, bytes);
+	free(c->kept);
+	c->kept = kept;
+	c->n_evictable = bytes ? eviction->n : 0;
+	return 0;
 }
 
 /* ---- the same for every row ---------------------------------------------------------------------------------------- */
@@ -344,6 +363,7 @@ const struct backend_ops backend_cpu = {
 	.open = cpu_open,
 	.close = cpu_close,
 	.max_rows = cpu_max_rows,
+	.evict = cpu_evict,
 	.step_begin = cpu_step_begin,
 	.step_end = cpu_step_end,
 	.embed_ids = cpu_embed_ids,

@@ -57,6 +57,8 @@ struct cpu {
 	int n_captured;
 	struct bf16_gemm_cache **half; /* per thread; NULL: everything in float32 */
 	struct step step;
+	int n_evictable;
+	uint8_t *kept;    /* (n_layer, n_head, n_evictable) 0: not seen; NULL: no eviction */
 	_Atomic int bad_layer; /* first layer whose attention was not finite, -1: none */
 	_Atomic int failure;   /* first error code of a piece of work, 0: none */
 };

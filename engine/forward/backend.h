@@ -140,6 +140,9 @@ struct backend_ops {
 	void (*close)(struct backend *b);
 	int (*max_rows)(const struct backend *b); /* rows a step may have */
 
+	/* struct eviction of the steps to come, copied; NULL: none. max_rows() may be smaller while there is one. */
+	int (*evict)(struct backend *b, const struct eviction *eviction, struct err *e);
+
 	void (*step_begin)(struct backend *b, const struct step *step);
 	int (*step_end)(struct backend *b, struct err *e); /* ERR_NUMBER names the first layer whose attention was not finite */
 

@@ -99,6 +99,13 @@ const float *session_logits(const struct session *s)
 	return s->has_logits ? s->ops->last_logits(s->backend) : NULL;
 }
 
+int session_evict(struct session *s, const struct eviction *eviction, struct err *e)
+{
+	if (eviction && (eviction->n < 0 || eviction->n > s->length))
+		return err_set(e, ERR_USE, "an eviction of %d positions, the cache holds %d", eviction->n, s->length);
+	return s->ops->evict(s->backend, eviction, e);
+}
+
 /* ---- runs --------------------------------------------------------------------------------------------------------- */
 
 int capture_from_request(struct capture *out, const struct colsum_request *r, struct err *e)

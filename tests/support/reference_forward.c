@@ -110,6 +110,15 @@ static void rotate_heads(const struct run *r, double *x, int n_head, const float
 		}
 }
 
+/* Does query head h in row i see position j? */
+static bool sees(const struct run *r, int layer, int h, int i, int j)
+{
+	const struct eviction *e = r->request->eviction;
+	if (!e || i < e->n || j >= e->n)
+		return j <= i;
+	return e->kept[((size_t)layer * (size_t)r->m->info.n_head + (size_t)h) * (size_t)e->n + (size_t)j];
+}
+
 static void attend(const struct run *r, int layer, double *out)
 {
 	const struct model_info *info = &r->m->info;
@@ -123,6 +132,7 @@ static void attend(const struct run *r, int layer, double *out)
 				const double *k = r->k + ((size_t)j * (size_t)info->n_kv_head + (size_t)(h / group)) * (size_t)d;
 				for (int c = 0; c < d; c++)
 					p[j] += q[c] * k[c] / sqrt(d);
+				p[j] = sees(r, layer, h, i, j) ? p[j] : -INFINITY;
 				most = fmax(most, p[j]);
 			}
 			for (int j = 0; j <= i; j++)

@@ -12,6 +12,7 @@ struct reference_request {
 	int n_ids;
 	const struct lookahead *modules; /* soft rows with LoRA (Hugging Face row order), or NULL */
 	const struct lookahead_switches *switches;
+	const struct eviction *eviction; /* for the rows from eviction->n on; or NULL */
 };
 
 struct reference {
