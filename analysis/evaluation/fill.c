@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/divergence.h"
 #include "analysis/ranking.h"
 #include "engine/random.h"
-
-#define KL_EPSILON 1e-12
 
 /* One thread's working memory, sized by the prompt. */
 struct scratch {
@@ -216,30 +215,6 @@ static void fill_ceiling(struct evaluation *ev, int m, int layer, int unit, cons
 
 /* ---- KL, by query head ---- */
 
-static double sum_of(const double *x, int n)
-{
-	double sum = 0;
-	for (int j = 0; j < n; j++)
-		sum += x[j];
-	return sum;
-}
-
-/* sum of p log(q + epsilon), p = a / sum of a, q = b / sum of b */
-static double cross_log(const double *a, double sum_a, const double *b, double sum_b, int n)
-{
-	double sum = 0;
-	for (int j = 0; j < n; j++)
-		if (a[j] > 0)
-			sum += a[j] / sum_a * log(b[j] / sum_b + KL_EPSILON);
-	return sum;
-}
-
-static double divergence(const double *truth, double self_log, const double *row, int n)
-{
-	double sum_truth = sum_of(truth, n), sum_row = sum_of(row, n);
-	return sum_truth > 0 && sum_row > 0 ? self_log - cross_log(truth, sum_truth, row, sum_row, n) : NAN;
-}
-
 static void fill_head(struct evaluation *ev, int layer, int head, const struct scratch *s)
 {
 	const struct capture *c = ev->capture;
@@ -248,8 +223,8 @@ static void fill_head(struct evaluation *ev, int layer, int head, const struct s
 	double sum = 0, self = NAN;
 	if (ev->truth) {
 		scoring_row(&ev->oracle.job, layer, head, n, s->truth_row);
-		sum = sum_of(s->truth_row, n);
-		self = sum > 0 ? cross_log(s->truth_row, sum, s->truth_row, sum, n) : NAN;
+		sum = divergence_sum(s->truth_row, n);
+		self = sum > 0 ? divergence_cross(s->truth_row, sum, s->truth_row, sum, n) : NAN;
 		ev->oracle.kl[at] = sum > 0 ? 0 : NAN;
 		ev->oracle.row_sum[at] = (float)sum;
 	}
@@ -260,10 +235,10 @@ static void fill_head(struct evaluation *ev, int layer, int head, const struct s
 		bool rows = t->job.map && t->job.map->kind == MAP_ROWS;
 		if (rows) {
 			scoring_row(&t->job, layer, head, n, s->row);
-			t->row_sum[at] = (float)sum_of(s->row, n);
+			t->row_sum[at] = (float)divergence_sum(s->row, n);
 		}
 		if (t->kl && ev->method[m].method->kind != METHOD_CEILING)
-			t->kl[at] = rows ? divergence(s->truth_row, self, s->row, n) : NAN;
+			t->kl[at] = rows ? divergence_kl(s->truth_row, sum, self, s->row, n) : NAN;
 	}
 }
 
@@ -273,12 +248,12 @@ static void fill_ceiling_head(struct evaluation *ev, int m, int layer, int head,
 	const float *even = capture_row(c, ev->even, layer, head);
 	for (int j = 0; j < c->n_prompt; j++)
 		s->truth_row[j] = (double)even[j];
-	double sum = sum_of(s->truth_row, c->n_prompt);
-	double self = cross_log(s->truth_row, sum, s->truth_row, sum, c->n_prompt);
+	double sum = divergence_sum(s->truth_row, c->n_prompt);
+	double self = divergence_cross(s->truth_row, sum, s->truth_row, sum, c->n_prompt);
 	evaluation_odd_row(ev, layer, head, s->row);
 	for (int j = 0; j < c->n_prompt; j++) /* rounding of the stored means can fall below 0 */
 		s->row[j] = fmax(0, s->row[j]);
-	ev->table[m].kl[(size_t)layer * (size_t)c->n_head + (size_t)head] = divergence(s->truth_row, self, s->row, c->n_prompt);
+	ev->table[m].kl[(size_t)layer * (size_t)c->n_head + (size_t)head] = divergence_kl(s->truth_row, sum, self, s->row, c->n_prompt);
 }
 
 static void fill_layer(struct evaluation *ev, int layer, const struct scratch *s)

@@ -16,7 +16,7 @@ struct command {
 	int (*check)(const struct options *o, struct err *e); /* NULL: nothing to judge */
 	int (*run)(const struct options *o, struct err *e);
 };
-extern const struct command command_view, command_run, command_export, command_compare, command_train, command_info, command_tokenize,
+extern const struct command command_view, command_run, command_export, command_compare, command_train, command_inspect, command_info, command_tokenize,
 	command_bench;
 
 /* The whole program: parses, runs, prints errors; returns the exit status (0 done, 1 failed, 2 wrong use). */

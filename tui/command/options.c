@@ -24,6 +24,7 @@ const char *const option_group_title[N_OPTION_GROUP] = {
 	[OPTIONS_COMPARE] = "Comparison",
 	[OPTIONS_FIGURE] = "Figure",
 	[OPTIONS_TRAIN] = "Training",
+	[OPTIONS_INSPECT] = "Inspection",
 	[OPTIONS_BENCH] = "Measurement",
 	[OPTIONS_INFO] = "Detail",
 	[OPTIONS_SCREEN] = "Screen",

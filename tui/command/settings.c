@@ -117,14 +117,33 @@ struct lookahead_load_options settings_load(const struct options *o)
 	};
 }
 
-int settings_modules(struct lookahead **out, const struct model *m, const struct options *o, struct err *e)
+int settings_projections(unsigned *out, const struct option_texts *names, const char *option, struct err *e)
+{
+	*out = 0;
+	for (int i = 0; i < names->n; i++) {
+		int proj = 0;
+		while (proj < N_PROJ && strcmp(projection_name(proj), names->item[i]))
+			proj++;
+		if (proj == N_PROJ)
+			return err_set(e, ERR_USE, "%s %.40s: not one of q, k, v, o, gate, up, down", option, names->item[i]);
+		*out |= 1u << proj;
+	}
+	return 0;
+}
+
+int settings_modules_named(struct lookahead **out, const struct model *m, const char *name, const struct options *o, struct err *e)
 {
 	enum { N_LOOKAHEAD = 32 }; /* soft tokens of LookaheadKV; the control has as many */
 	*out = NULL;
-	if (!o->modules)
+	if (!name)
 		return 0;
-	if (!strcmp(o->modules, "untrained"))
+	if (!strcmp(name, "untrained"))
 		return lookahead_untrained(out, m, N_LOOKAHEAD, 0, 0, (uint64_t)o->seed, e);
 	const struct lookahead_load_options load = settings_load(o);
-	return lookahead_load(out, m, o->modules, &load, e);
+	return lookahead_load(out, m, name, &load, e);
+}
+
+int settings_modules(struct lookahead **out, const struct model *m, const struct options *o, struct err *e)
+{
+	return settings_modules_named(out, m, o->modules, o, e);
 }

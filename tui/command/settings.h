@@ -18,9 +18,13 @@ enum { SETTINGS_MAX_METHODS = 64 };
 struct measure_options settings_measure(const struct options *o, const char *names[SETTINGS_MAX_METHODS]);
 /* Lists point into o, the preset into *room. */
 struct compare_options settings_compare(const struct options *o, struct preset *room);
+/* Names of projections as bits 1 << PROJ_*; `option` is the one they were given to, for the error. */
+int settings_projections(unsigned *out, const struct option_texts *names, const char *option, struct err *e);
 /* --alpha, --any-base */
 struct lookahead_load_options settings_load(const struct options *o);
-/* -l: NULL in *out when it was not given. */
+/* A path, or "untrained"; NULL gives NULL in *out. */
+int settings_modules_named(struct lookahead **out, const struct model *m, const char *name, const struct options *o, struct err *e);
+/* The same for -l. */
 int settings_modules(struct lookahead **out, const struct model *m, const struct options *o, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include "engine/train.h"
 #include "tui/command/command.h"
 #include "tui/command/prompt.h"
+#include "tui/command/settings.h"
 #include "tui/command/terminal.h"
 #include "tui/command/train_judge.h"
 #include "tui/command/train_prompts.h"
@@ -27,20 +28,10 @@ struct job {
 
 /* ---- words ---- */
 
-static const char *const projection[N_PROJ] = {"q", "k", "v", "o", "gate", "up", "down"};
-
 static int targets_of(const struct options *o, unsigned *out, struct err *e)
 {
-	*out = o->targets.n ? 0 : (1u << N_PROJ) - 1;
-	for (int i = 0; i < o->targets.n; i++) {
-		int proj = 0;
-		while (proj < N_PROJ && strcmp(projection[proj], o->targets.item[i]))
-			proj++;
-		if (proj == N_PROJ)
-			return err_set(e, ERR_USE, "--targets %s: not one of q, k, v, o, gate, up, down", o->targets.item[i]);
-		*out |= 1u << proj;
-	}
-	return 0;
+	*out = (1u << N_PROJ) - 1;
+	return o->targets.n ? settings_projections(out, &o->targets, "--targets", e) : 0;
 }
 
 static int check(const struct options *o, struct err *e)
