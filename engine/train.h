@@ -24,7 +24,7 @@ struct target_request {
 struct target_store; /* a folder of targets of one model */
 
 struct target_store_options {
-	const char *folder;
+	const char *folder;   /* NULL: a store in memory, for target_store_add() alone */
 	uint64_t limit_bytes; /* the folder never grows beyond it; 0: no limit */
 	int n_threads;
 };
@@ -35,6 +35,15 @@ void target_store_close(struct target_store *s);
 int target_store_make(struct target_store *s, const struct target_request *request, int n_request, int *made, const char **note,
 	const struct progress *progress, struct err *e);
 
+/* One prompt of a live session whose first n positions are that prompt, with truth measured already (a capture's rows.truth): copied,
+ * kept in memory whatever the store, so that training can begin at once. */
+struct target_measured {
+	const int32_t *ids, *response;
+	int n, n_response;
+	const float *truth; /* (n_layer, n_head, n) */
+};
+int target_store_add(struct target_store *s, struct session *live, const struct target_measured *m, int *number, struct err *e);
+
 struct target {
 	int n, n_response;
 	const int32_t *ids, *response;
@@ -42,7 +51,7 @@ struct target {
 	const uint16_t *key, *value; /* (n_layer, n_kv_head, n, head_dim) half precision */
 	uint64_t bytes;
 };
-int target_get(struct target_store *s, int number, struct target *out, struct err *e); /* mapped; valid while the store is open */
+int target_get(struct target_store *s, int number, struct target *out, struct err *e); /* valid while the store is open */
 /* Is the target's file still what was mapped? Asked after it was used: when it is not, the result is worth nothing. */
 int target_check(const struct target_store *s, int number, struct err *e);
 
@@ -84,7 +93,9 @@ uint64_t trainer_bytes(const struct model *m, const struct train_options *o, int
 /* One update. ERR_NUMBER (loss or gradient not finite) leaves the parameters as they were before the step. */
 int trainer_step(struct trainer *t, struct train_report *report, struct err *e);
 int trainer_save_checkpoint(struct trainer *t, struct err *e);
-int trainer_export(struct trainer *t, struct lookahead **out, struct err *e);
+/* Undo: parameters as training began, no update made; a checkpoint file stays. */
+void trainer_rewind(struct trainer *t);
+int trainer_export(struct trainer *t, struct lookahead **out, struct err *e); /* the present modules: a copy, milliseconds */
 
 /* Loss of a target under the trainer's present parameters; mean (n_layer, n_head, n) receives the prediction, or NULL;
  * head_kl (n_layer, n_head) or NULL. */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 int optimizer_new(struct optimizer *o, size_t n)
 {
@@ -17,6 +18,13 @@ void optimizer_free(struct optimizer *o)
 	free(o->first);
 	free(o->second);
 	*o = (struct optimizer){0};
+}
+
+void optimizer_forget(struct optimizer *o)
+{
+	memset(o->first, 0, o->n * sizeof *o->first);
+	memset(o->second, 0, o->n * sizeof *o->second);
+	o->step = 0;
 }
 
 float optimizer_rate(const struct optimizer_options *options, int64_t step)

@@ -19,6 +19,7 @@ struct optimizer {
 };
 int optimizer_new(struct optimizer *o, size_t n); /* 0, or -1 without memory */
 void optimizer_free(struct optimizer *o);
+void optimizer_forget(struct optimizer *o); /* as it was new */
 /* Learning rate of update number `step`, from 0. */
 float optimizer_rate(const struct optimizer_options *options, int64_t step);
 /* One update in place. Returns the gradient's norm before clipping; NaN or infinity leaves everything untouched. */

@@ -1,14 +1,12 @@
-/* Targets on disk: one safetensors file a prompt, named by the hash of everything it depends on. */
-#include <dirent.h>
-#include <errno.h>
+/* Targets that are missing are made: prompts in groups, their responses written together, each kept as a file whose name is the hash of
+ * everything that it depends on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/file.h"
-#include "engine/safetensors.h"
-#include "engine/train.h"
+#include "engine/train/store.h"
 #include "engine/train/together.h"
 
 enum {
@@ -16,80 +14,6 @@ enum {
 	GROUP_PROMPTS = 32,    /* decoded at once: products of 32 rows run near the machine's rate */
 	GROUP_TOKENS = 24576,  /* of all sessions of a group, prompts and responses: bounds their caches */
 };
-
-struct stored {
-	char *path;
-	struct file_map map;
-	struct st_file file;
-};
-
-struct target_store {
-	const struct model *model;
-	const char *model_sha256;
-	char *folder;
-	uint64_t limit_bytes, bytes;
-	int n_threads;
-	struct stored *target;
-	int n_target;
-};
-
-/* ---- folder ---- */
-
-static bool is_target_name(const char *name)
-{
-	size_t n = strlen(name);
-	return n > 12 && !strcmp(name + n - 12, ".safetensors");
-}
-
-static uint64_t folder_bytes(const char *folder)
-{
-	uint64_t sum = 0;
-	DIR *dir = opendir(folder);
-	for (struct dirent *entry; dir && (entry = readdir(dir));) {
-		struct stat st;
-		if (is_target_name(entry->d_name) && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0)
-			sum += (uint64_t)st.st_size;
-	}
-	if (dir)
-		closedir(dir);
-	return sum;
-}
-
-int target_store_open(struct target_store **out, const struct model *m, const struct target_store_options *o, struct err *e)
-{
-	struct target_store *s = calloc(1, sizeof *s);
-	if (!s || !(s->folder = strdup(o->folder))) {
-		free(s);
-		return err_set(e, ERR_MEMORY, "no memory for a store of targets");
-	}
-	s->model = m;
-	s->limit_bytes = o->limit_bytes;
-	s->n_threads = o->n_threads > 0 ? o->n_threads : engine_build()->n_threads;
-	int rc = model_sha256(m, &s->model_sha256, e);
-	if (!rc && mkdir(o->folder, 0777) && errno != EEXIST)
-		rc = err_set(e, ERR_SYSTEM, "%s: cannot make this folder for targets: %s", o->folder, strerror(errno));
-	if (rc) {
-		target_store_close(s);
-		return rc;
-	}
-	s->bytes = folder_bytes(o->folder);
-	*out = s;
-	return 0;
-}
-
-void target_store_close(struct target_store *s)
-{
-	if (!s)
-		return;
-	for (int i = 0; i < s->n_target; i++) {
-		st_free(&s->target[i].file);
-		file_map_close(&s->target[i].map);
-		free(s->target[i].path);
-	}
-	free(s->target);
-	free(s->folder);
-	free(s);
-}
 
 /* What a target depends on, hashed: format, model, prompt, response or the length of the model's own. */
 static int target_path(const struct target_store *s, const struct target_request *r, char **path, struct err *e)
@@ -130,44 +54,20 @@ struct group {
 	int n;
 };
 
-static size_t map_floats(const struct model_info *info, int n)
-{
-	return (size_t)info->n_layer * (size_t)info->n_head * (size_t)n;
-}
-
-static size_t cache_halves(const struct model_info *info, int n)
-{
-	return (size_t)info->n_layer * (size_t)info->n_kv_head * (size_t)n * (size_t)info->head_dim;
-}
-
 static uint64_t target_bytes(const struct model_info *info, const struct target_request *r)
 {
-	return map_floats(info, r->n) * sizeof(float) + 2 * cache_halves(info, r->n) * sizeof(uint16_t) +
+	return target_map_floats(info, r->n) * sizeof(float) + 2 * target_cache_halves(info, r->n) * sizeof(uint16_t) +
 		(uint64_t)(r->n + r->n_response) * sizeof(int32_t);
 }
 
-/* The prompt's keys and values in half precision, layer by layer. */
 static int keep_cache(const struct model *m, struct making *k, struct err *e)
 {
-	const struct model_info *info = &m->info;
-	size_t halves = cache_halves(info, k->request->n), one = halves / (size_t)info->n_layer;
-	float *wide = malloc(2 * one * sizeof *wide);
+	size_t halves = target_cache_halves(&m->info, k->request->n);
 	k->key = malloc(halves * sizeof *k->key);
 	k->value = malloc(halves * sizeof *k->value);
-	if (!wide || !k->key || !k->value) {
-		free(wide);
+	if (!k->key || !k->value)
 		return err_set(e, ERR_MEMORY, "no memory for the keys and values of %d tokens", k->request->n);
-	}
-	for (int layer = 0; layer < info->n_layer; layer++) {
-		struct read_cache_op read = {.layer = layer, .n = k->request->n, .key = wide, .value = wide + one};
-		k->session->ops->read_cache(k->session->backend, &read);
-		for (size_t i = 0; i < one; i++) {
-			k->key[(size_t)layer * one + i] = f32_to_f16(wide[i]);
-			k->value[(size_t)layer * one + i] = f32_to_f16(wide[one + i]);
-		}
-	}
-	free(wide);
-	return 0;
+	return target_read_cache(k->session, k->request->n, k->key, k->value, e);
 }
 
 static struct colsum_request truth_request(struct making *k, int count)
@@ -192,7 +92,7 @@ static int prepare(void *context, int i, struct err *e)
 	struct making *k = &g->making[i];
 	const struct model *m = g->store->model;
 	struct session_options options = {.max_tokens = k->request->n + k->request->n_response, .n_threads = 1};
-	k->truth = calloc(map_floats(&m->info, k->request->n), sizeof *k->truth);
+	k->truth = calloc(target_map_floats(&m->info, k->request->n), sizeof *k->truth);
 	k->response = malloc(((size_t)k->request->n_response + 1) * sizeof *k->response);
 	if (!k->truth || !k->response)
 		return err_set(e, ERR_MEMORY, "no memory for the truth of %d tokens", k->request->n);
@@ -230,7 +130,7 @@ static int write_target(struct target_store *s, struct making *k, struct err *e)
 {
 	const struct model_info *info = &s->model->info;
 	int n = k->request->n, m = k->n_response;
-	size_t floats = map_floats(info, n), halves = cache_halves(info, n);
+	size_t floats = target_map_floats(info, n), halves = target_cache_halves(info, n);
 	for (size_t i = 0; i < floats && m; i++)
 		k->truth[i] /= (float)m;
 	const struct st_tensor tensor[] = {
@@ -257,64 +157,6 @@ static void making_free(struct making *k)
 	free(k->value);
 	free(k->response);
 	free(k->path);
-}
-
-/* ---- opening one ---- */
-
-static int check_target(const struct target_store *s, const struct stored *t, struct err *e)
-{
-	const struct model_info *info = &s->model->info;
-	const struct st_tensor *prompt = st_find(&t->file, "tokens.prompt"), *response = st_find(&t->file, "tokens.response"),
-		*truth = st_find(&t->file, "rows.truth"), *key = st_find(&t->file, "cache.key"), *value = st_find(&t->file, "cache.value");
-	if (!prompt || !response || !truth || !key || !value)
-		return err_set(e, ERR_FORMAT, "%s: not a training target: a tensor is missing", t->path);
-	size_t n = prompt->n_bytes / sizeof(int32_t);
-	if (prompt->dtype != ST_I32 || response->dtype != ST_I32 || truth->dtype != ST_F32 || key->dtype != ST_F16 || value->dtype != ST_F16 ||
-		truth->n_bytes != map_floats(info, (int)n) * sizeof(float) || key->n_bytes != value->n_bytes ||
-		key->n_bytes != cache_halves(info, (int)n) * sizeof(uint16_t))
-		return err_set(e, ERR_FORMAT, "%s: a training target of another shape than this model's", t->path);
-	return 0;
-}
-
-static int open_stored(struct target_store *s, const char *path, int *number, struct err *e)
-{
-	struct stored *grown = realloc(s->target, (size_t)(s->n_target + 1) * sizeof *grown);
-	if (!grown)
-		return err_set(e, ERR_MEMORY, "no memory for %d targets", s->n_target + 1);
-	s->target = grown;
-	struct stored *t = &s->target[s->n_target];
-	*t = (struct stored){.path = strdup(path)};
-	if (!t->path)
-		return err_set(e, ERR_MEMORY, "no memory for a path");
-	int rc = file_map_open(&t->map, path, e);
-	rc = rc ? rc : st_parse(&t->file, t->map.data, t->map.size, path, e);
-	rc = rc ? rc : check_target(s, t, e);
-	if (rc) {
-		st_free(&t->file);
-		file_map_close(&t->map);
-		free(t->path);
-		return rc;
-	}
-	*number = s->n_target++;
-	return 0;
-}
-
-int target_check(const struct target_store *s, int number, struct err *e)
-{
-	return file_map_check(&s->target[number].map, e);
-}
-
-int target_get(struct target_store *s, int number, struct target *out, struct err *e)
-{
-	if (number < 0 || number >= s->n_target)
-		return err_set(e, ERR_USE, "target %d of %d", number, s->n_target);
-	const struct stored *t = &s->target[number];
-	const struct st_tensor *prompt = st_find(&t->file, "tokens.prompt"), *response = st_find(&t->file, "tokens.response");
-	*out = (struct target){.n = (int)(prompt->n_bytes / sizeof(int32_t)), .n_response = (int)(response->n_bytes / sizeof(int32_t)),
-		.ids = (const void *)prompt->data, .response = (const void *)response->data,
-		.truth = (const void *)st_find(&t->file, "rows.truth")->data, .key = (const void *)st_find(&t->file, "cache.key")->data,
-		.value = (const void *)st_find(&t->file, "cache.value")->data, .bytes = t->map.size};
-	return 0;
 }
 
 /* ---- making what is missing ---- */
@@ -391,6 +233,8 @@ static int make_missing(struct target_store *s, const struct target_request *req
 int target_store_make(struct target_store *s, const struct target_request *request, int n_request, int *made, const char **note,
 	const struct progress *progress, struct err *e)
 {
+	if (!s->folder)
+		return err_set(e, ERR_USE, "targets are made in a folder, and this store has none");
 	int rc = make_missing(s, request, n_request, progress, e);
 	for (int i = 0; i < n_request && !rc; i++) {
 		char *path;
@@ -398,7 +242,7 @@ int target_store_make(struct target_store *s, const struct target_request *reque
 		rc = target_path(s, &request[i], &path, e);
 		if (rc)
 			return rc;
-		rc = open_stored(s, path, &made[i], e);
+		rc = store_open_file(s, path, &made[i], e);
 		free(path);
 		if (rc)
 			return rc;

@@ -22,6 +22,7 @@ struct trainer {
 	char *checkpoint, *note;
 	struct optimizer_options rule;
 	struct parameters parameters;
+	float *start; /* parameters' values before the first step */
 	struct optimizer optimizer;
 	struct train_step *step;
 	struct step_prompt *prompt; /* (n_micro) of the run at hand */
@@ -67,7 +68,7 @@ static int longest_target(struct trainer *t, int *longest, struct err *e)
 	return 0;
 }
 
-/* Hash of options, model, starting values and targets: a checkpoint of another identity is not continued. */
+/* Hash of options, model, starting values and targets: a checkpoint of another identity is not continued; without one nobody asks. */
 static int identify(struct trainer *t, struct err *e)
 {
 	const struct train_options *o = &t->options;
@@ -111,11 +112,13 @@ static int open_parts(struct trainer *t, struct err *e)
 		return rc;
 	t->gradient = malloc(t->parameters.n * sizeof *t->gradient);
 	t->prompt = malloc((size_t)n_micro(o) * sizeof *t->prompt);
-	if (!t->gradient || !t->prompt || optimizer_new(&t->optimizer, t->parameters.n))
+	t->start = malloc(t->parameters.n * sizeof *t->start);
+	if (!t->gradient || !t->prompt || !t->start || optimizer_new(&t->optimizer, t->parameters.n))
 		return err_set(e, ERR_MEMORY, "no memory for %zu gradients", t->parameters.n);
+	memcpy(t->start, t->parameters.value, t->parameters.n * sizeof *t->start);
 	t->rule = (struct optimizer_options){.lr = o->lr, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = o->weight_decay,
 		.clip = o->clip, .warmup = o->warmup, .steps = o->steps, .floor = 0.05f};
-	return identify(t, e);
+	return t->checkpoint ? identify(t, e) : 0;
 }
 
 static int read_checkpoint(struct trainer *t, int *resumed, struct err *e);
@@ -158,6 +161,7 @@ void trainer_close(struct trainer *t)
 	parameters_free(&t->parameters);
 	optimizer_free(&t->optimizer);
 	free(t->gradient);
+	free(t->start);
 	free(t->prompt);
 	free(t->target);
 	free(t->checkpoint);
@@ -246,6 +250,12 @@ int trainer_step(struct trainer *t, struct train_report *report, struct err *e)
 		return err_set(e, ERR_NUMBER, "step %lld: the gradient is not finite", (long long)step + 1);
 	bool due = t->checkpoint && o->checkpoint_every > 0 && t->optimizer.step % o->checkpoint_every == 0;
 	return due ? trainer_save_checkpoint(t, e) : 0;
+}
+
+void trainer_rewind(struct trainer *t)
+{
+	memcpy(t->parameters.value, t->start, t->parameters.n * sizeof *t->start);
+	optimizer_forget(&t->optimizer);
 }
 
 int trainer_judge(struct trainer *t, int target, double *loss, float *mean, double *head_kl, struct err *e)

@@ -382,6 +382,50 @@ TEST(train, targets_are_what_a_session_measures)
 	course_close(&c);
 }
 
+/* Training on the prompt of a live session: no folder, the same target, and undo leads back to the same losses. */
+TEST(train, a_live_session_gives_a_target_and_training_can_be_undone)
+{
+	struct course c;
+	struct target made, live;
+	struct target_store *memory;
+	struct session *s;
+	struct err e;
+	int number, resumed;
+	double loss[2][3];
+	course_open(&c, "live.gguf");
+	CHECK_INT(target_get(c.store, c.target[3], &made, NULL), 0);
+	CHECK_INT(target_store_open(&memory, c.model, &(struct target_store_options){.n_threads = 1}, NULL), 0);
+	CHECK_INT(session_open(&s, c.model, &(struct session_options){.max_tokens = made.n + 1, .n_threads = 1}, NULL), 0);
+	CHECK_INT(session_run(s, &(struct run_request){.ids = made.ids, .n = made.n, .stage = "prefill"}, NULL), 0);
+	struct target_measured m = {.ids = made.ids, .n = made.n + 1, .response = made.response, .n_response = made.n_response, .truth = made.truth};
+	CHECK_INT(target_store_add(memory, s, &m, &number, &e), ERR_USE);
+	m.n = made.n;
+	CHECK_INT(target_store_add(memory, s, &m, &number, NULL), 0);
+	session_close(s);
+	CHECK_INT(target_get(memory, number, &live, NULL), 0);
+	CHECK(live.n == made.n && live.n_response == made.n_response && !memcmp(live.ids, made.ids, (size_t)made.n * sizeof *made.ids));
+	size_t halves = live.bytes / 64; /* a stretch of both; the whole is compared by the losses below */
+	CHECK(!memcmp(live.key, made.key, halves) && !memcmp(live.value, made.value, halves));
+	CHECK_INT(target_store_make(memory, &(struct target_request){.ids = made.ids, .n = made.n, .n_response = 1}, 1, &number, NULL, NULL, &e),
+		ERR_USE);
+	struct train_options o = short_training(NULL);
+	struct trainer *t;
+	o.batch = 1;
+	CHECK_INT(trainer_open(&t, c.model, memory, &number, 1, &o, &resumed, NULL), 0);
+	for (int round = 0; round < 2; round++, trainer_rewind(t))
+		for (int step = 0; step < 3; step++) {
+			struct train_report report;
+			CHECK_INT(trainer_step(t, &report, NULL), 0);
+			CHECK_INT(report.step, step + 1);
+			loss[round][step] = report.loss;
+		}
+	CHECK(loss[0][2] < loss[0][0]);
+	CHECK(!memcmp(loss[0], loss[1], sizeof loss[0]));
+	trainer_close(t);
+	target_store_close(memory);
+	course_close(&c);
+}
+
 TEST(train, optimizer_clips_warms_up_and_refuses_nan)
 {
 	struct optimizer o;
