@@ -2,7 +2,7 @@
  *
  *     page TEMPLATE > kvglass.1
  *
- * Lines of the template that are exactly @commands@, @options@, @keys@, @methods@ or @presets@ are replaced by the table,
+ * Lines of the template that are exactly @commands@, @options@, @keys@, @typed@, @methods@ or @presets@ are replaced by the table,
  * @version@ anywhere by the version.
  */
 #include <stdbool.h>
@@ -13,6 +13,7 @@
 #include "analysis/protocol.h"
 #include "tui/action.h"
 #include "tui/command/options.h"
+#include "tui/typed.h"
 
 /* roff: a leading dot or quote is a request, a backslash an escape, and an option's hyphen a minus sign. */
 static void print_text(const char *text)
@@ -118,6 +119,21 @@ static void print_keys(void)
 	}
 }
 
+static void print_typed(void)
+{
+	int n;
+	const struct typed *list = typed_list(&n);
+	for (int i = 0; i < n; i++) {
+		fputs(".TP\n.B \":", stdout);
+		print_text(list[i].name);
+		putchar(' ');
+		print_text(list[i].argument);
+		fputs("\"\n", stdout);
+		print_text(list[i].help);
+		fputs(".\n", stdout);
+	}
+}
+
 static void print_methods(void)
 {
 	int n;
@@ -181,6 +197,8 @@ int main(int argc, char **argv)
 			print_options();
 		else if (!strcmp(line, "@keys@\n"))
 			print_keys();
+		else if (!strcmp(line, "@typed@\n"))
+			print_typed();
 		else if (!strcmp(line, "@methods@\n"))
 			print_methods();
 		else if (!strcmp(line, "@presets@\n"))

@@ -51,6 +51,8 @@ int app_open(struct app *app, const struct screen_options *o, const struct theme
 	struct evaluation_options evaluation = {.protocol = o->protocol, .seed = o->measure.seed, .preset = o->preset};
 	*app = (struct app){.options = o, .theme = *theme, .rows = LAYOUT_MIN_ROWS, .cols = LAYOUT_MIN_COLS};
 	app->look.asked_budget = o->budget;
+	if (o->history)
+		history_load(&app->history, o->history);
 	int rc = worker_open(&app->worker, &evaluation, e);
 	for (int i = 0; !rc && i < N_VIEW; i++)
 		rc = views[i]->open(app, &app->state[i], e);
@@ -63,11 +65,15 @@ int app_open(struct app *app, const struct screen_options *o, const struct theme
 
 void app_close(struct app *app)
 {
+	struct err e;
 	worker_close(app->worker);
 	for (int i = 0; i < N_VIEW; i++)
 		if (app->state[i])
 			views[i]->close(app->state[i]);
 	look_free(&app->look);
+	if (app->options->history && history_save(&app->history, app->options->history, &e))
+		fprintf(stderr, "%s\n", e.text); /* kept from the screen and shown after it */
+	history_free(&app->history);
 	field_free(&app->line_field);
 	free(app->figure_command);
 	*app = (struct app){0};

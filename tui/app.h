@@ -1,13 +1,15 @@
 /* The program without a terminal: state, what actions do to it, and drawing it into a grid. The same for a person
  * at a terminal (tui/screen.c) and for a script (tui/script.c).
  *
- * app.c opens, draws and serves views; app_act.c is what actions, keys and the mouse do; app_news.c takes what the
- * worker has.
+ * app.c opens, draws and serves views; app_act.c is what actions, keys and the mouse do; app_line.c is the line at the
+ * bottom; app_news.c takes what the worker has.
  */
 #ifndef KVGLASS_TUI_APP_H
 #define KVGLASS_TUI_APP_H
 
+#include "tui/line/ask.h"
 #include "tui/line/field.h"
+#include "tui/line/history.h"
 #include "tui/look.h"
 #include "tui/screen.h"
 #include "tui/draw/theme.h"
@@ -18,7 +20,6 @@
 enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HELP, N_VIEW };
 
 enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE };
-enum line_purpose { LINE_NOTHING, LINE_CAPTURE, LINE_FIGURE, LINE_SEARCH };
 
 struct app {
 	const struct screen_options *options;
@@ -37,15 +38,18 @@ struct app {
 	enum role message_role;
 	enum question question;
 	char question_text[320];
-	enum line_purpose line;
+	const struct ask *line; /* what is being asked for, or NULL */
 	struct field line_field;
 	char line_names[400]; /* completion's list */
+	struct history history;
 
 	/* the run and its file */
 	bool from_run;          /* what comes from the worker was measured here */
 	bool awaits_result;     /* the next snapshot is the first of a run, or an opened capture */
 	bool unsaved;           /* a result is shown that is in no file */
 	bool leave_when_saved;
+	const struct ask *overwriting; /* what wants to replace a file */
+	char overwritten[4096];
 	int saving_serial;      /* of the snapshot that is being saved */
 	bool saving_complete;   /* it was a finished run */
 	char capture_path[4096]; /* of what is shown; "" when it is in no file */
@@ -72,6 +76,11 @@ void app_draw(struct app *app, struct grid *g);
 void app_wait_until_idle(struct app *app);
 
 /* For views and frames. */
+/* Asks for a line at the bottom, with a first text in it. */
+void app_ask_line(struct app *app, const struct ask *ask, const char *text);
+void app_close_line(struct app *app);
+/* Performs a typed line: an action's name, or a command and its argument (tui/typed.h). Says what is wrong with it. */
+void app_perform(struct app *app, const char *line);
 void app_say(struct app *app, enum role role, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void app_show(struct app *app, enum view_index view);
 void app_run(struct app *app, const struct run_order *order);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tui/app_line.h"
 #include "tui/draw/layout.h"
 #include "tui/marking.h"
 #include "tui/saving.h"
@@ -45,8 +46,7 @@ static void answer(struct app *app, enum action_id action)
 	} else if (question == ASK_LEAVE) {
 		app->quit = yes;
 	} else if (question == ASK_OVERWRITE) {
-		if (yes)
-			saving_accept(app, true);
+		saving_overwrite(app, yes);
 	} else if (yes) {
 		app->unsaved = false;
 		app_act(app, ACTION_START_RUN);
@@ -80,25 +80,6 @@ static bool act_on_look(struct app *app, enum action_id action)
 	default: return marking_act(app, action);
 	}
 	return true;
-}
-
-static void act_on_line(struct app *app, enum action_id action)
-{
-	bool grew;
-	*app->line_names = '\0';
-	if (action == ACTION_BACK || action == ACTION_CANCEL) {
-		app->line = LINE_NOTHING;
-		app->leave_when_saved = false;
-	} else if (action == ACTION_ACCEPT && app->line == LINE_SEARCH) {
-		marking_search(app);
-	} else if (action == ACTION_ACCEPT) {
-		saving_accept(app, false);
-	} else if (action == ACTION_COMPLETE && app->line != LINE_SEARCH) {
-		if (field_complete(&app->line_field, &grew, app->line_names, sizeof app->line_names) == 0)
-			snprintf(app->line_names, sizeof app->line_names, "no such file yet");
-	} else {
-		field_act(&app->line_field, action);
-	}
 }
 
 static void cancel(struct app *app)
@@ -137,6 +118,9 @@ static void act_on_program(struct app *app, enum action_id action)
 	case ACTION_CANCEL:
 		cancel(app);
 		break;
+	case ACTION_COMMAND_LINE:
+		line_ask_command(app, "");
+		break;
 	case ACTION_HELP:
 		app->under_help = app->view;
 		app_show(app, VIEW_HELP);
@@ -165,7 +149,7 @@ void app_act(struct app *app, enum action_id action)
 	else if (app->question)
 		answer(app, action);
 	else if (app->line)
-		act_on_line(app, action);
+		line_act(app, action);
 	else if (result_view && !app->look.snap)
 		act_on_program(app, action); /* nothing to look at yet */
 	else if (action == ACTION_BACK && result_view && app->look.marking)
@@ -184,13 +168,10 @@ static bool is_typing(const struct app *app)
 
 static void type(struct app *app, int key)
 {
-	if (app->line) {
-		*app->line_names = '\0';
-		if (!field_type(&app->line_field, key))
-			app_say(app, ROLE_ERROR, "out of memory");
-	} else {
+	if (app->line)
+		line_type(app, key);
+	else
 		app_view(app->view)->type(app, app->state[app->view], key);
-	}
 }
 
 static void on_key(struct app *app, const struct event *event)

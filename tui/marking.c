@@ -55,17 +55,6 @@ static void unmark(struct app *app)
 
 /* ---- searching ---- */
 
-static void ask(struct app *app)
-{
-	const char *last = app->look.search.pattern;
-	if (!field_set(&app->line_field, last ? last : "")) {
-		app_say(app, ROLE_ERROR, "out of memory");
-		return;
-	}
-	app->line = LINE_SEARCH;
-	*app->line_names = '\0';
-}
-
 /* To the place found behind (or before) the cursor. */
 static void go_to_match(struct app *app, int by)
 {
@@ -82,18 +71,28 @@ static void go_to_match(struct app *app, int by)
 		number_grouped(of, l->search.match.n), number_grouped(tokens, spans_count_tokens(&l->search.match)));
 }
 
-void marking_search(struct app *app)
+static void search(struct app *app, const char *pattern);
+
+static const struct ask ask_search = {.label = "/", .accept = search, .history = '/'};
+
+/* A wrong pattern says why and stays there to be mended. */
+static void search(struct app *app, const char *pattern)
 {
 	struct look *l = &app->look;
 	struct err e;
-	if (search_set(&l->search, l->snap->capture, app->line_field.text, &e)) {
+	if (search_set(&l->search, l->snap->capture, pattern, &e)) {
 		app_say(app, ROLE_ERROR, "%s", e.text);
+		app_ask_line(app, &ask_search, pattern);
 		return;
 	}
-	app->line = LINE_NOTHING;
 	l->jump = l->search.pattern ? JUMP_MATCH : JUMP_DIFFERENCE;
 	if (l->search.pattern)
 		go_to_match(app, 1);
+}
+
+static void ask(struct app *app)
+{
+	app_ask_line(app, &ask_search, app->look.search.pattern ? app->look.search.pattern : "");
 }
 
 bool marking_act(struct app *app, enum action_id action)

@@ -7,7 +7,5 @@
 #include "tui/app.h"
 
 bool marking_act(struct app *app, enum action_id action); /* false: none of its actions */
-/* The line at the bottom holds what to search for. A wrong pattern says why and stays there to be mended. */
-void marking_search(struct app *app);
 
 #endif

@@ -20,22 +20,20 @@ static void stem_of(const struct app *app, char *out, size_t out_bytes)
 			*c = '-';
 }
 
-static void ask(struct app *app, enum line_purpose purpose, const char *name)
+static void stay(struct app *app)
 {
-	if (!field_set(&app->line_field, name)) {
-		app_say(app, ROLE_ERROR, "out of memory");
-		return;
-	}
-	app->line = purpose;
-	*app->line_names = '\0';
+	app->leave_when_saved = false;
 }
+
+static const struct ask ask_capture = {.label = "Save the capture as: ", .accept = saving_capture, .left = stay};
+static const struct ask ask_figure = {.label = "Save the figure as (.png .pdf .svg): ", .accept = saving_figure};
 
 void saving_ask_capture(struct app *app)
 {
 	char stem[200], name[256];
 	stem_of(app, stem, sizeof stem);
 	snprintf(name, sizeof name, "%s.kvg", stem);
-	ask(app, LINE_CAPTURE, *app->capture_path ? app->capture_path : name);
+	app_ask_line(app, &ask_capture, *app->capture_path ? app->capture_path : name);
 }
 
 void saving_ask_figure(struct app *app)
@@ -51,10 +49,10 @@ void saving_ask_figure(struct app *app)
 	}
 	stem_of(app, stem, sizeof stem);
 	snprintf(name, sizeof name, "%s-%s.png", stem, what);
-	ask(app, LINE_FIGURE, name);
+	app_ask_line(app, &ask_figure, name);
 }
 
-static void save_figure(struct app *app, const char *path)
+static void write_figure(struct app *app, const char *path)
 {
 	const struct view *view = app_view(app->view);
 	const char *method[VIEW_MAX_FIGURE_METHOD];
@@ -77,29 +75,51 @@ static void save_figure(struct app *app, const char *path)
 	app_say(app, ROLE_PLAIN, "drawing %s", path);
 }
 
-void saving_accept(struct app *app, bool sure)
+static void write_capture(struct app *app, const char *path)
 {
-	const char *path = app->line_field.text;
-	if (!*path) {
-		app->line = LINE_NOTHING;
-		return;
-	}
-	if (!sure && access(path, F_OK) == 0) {
-		app->question = ASK_OVERWRITE;
-		snprintf(app->question_text, sizeof app->question_text,
-			"%.200s is there already. Replace it?   y yes   n no", path);
-		return;
-	}
-	enum line_purpose purpose = app->line;
-	app->line = LINE_NOTHING;
-	if (purpose == LINE_CAPTURE) {
-		app->saving_serial = app->look.snap->serial;
-		app->saving_complete = app->look.snap->capture->complete || !app->work.running;
-		worker_save_capture(app->worker, app->look.snap, path);
-		app_say(app, ROLE_PLAIN, "saving %s", path);
-	} else {
-		save_figure(app, path);
-	}
+	app->saving_serial = app->look.snap->serial;
+	app->saving_complete = app->look.snap->capture->complete || !app->work.running;
+	worker_save_capture(app->worker, app->look.snap, path);
+	app_say(app, ROLE_PLAIN, "saving %s", path);
+}
+
+/* A file that is there is replaced only after a question. */
+static bool may_write(struct app *app, const struct ask *ask, const char *path)
+{
+	if (access(path, F_OK))
+		return true;
+	app->question = ASK_OVERWRITE;
+	app->overwriting = ask;
+	snprintf(app->overwritten, sizeof app->overwritten, "%s", path);
+	snprintf(app->question_text, sizeof app->question_text, "%.200s is there already. Replace it?   y yes   n no", path);
+	return false;
+}
+
+void saving_capture(struct app *app, const char *path)
+{
+	if (*path && may_write(app, &ask_capture, path))
+		write_capture(app, path);
+}
+
+void saving_figure(struct app *app, const char *path)
+{
+	const struct view *view = app_view(app->view);
+	struct figure_spec spec = figure_spec_default();
+	const char *method[VIEW_MAX_FIGURE_METHOD];
+	if (!view->figure || !view->figure(app, app->state[app->view], &spec, method))
+		app_say(app, ROLE_WARN, "nothing here that could be drawn as a figure");
+	else if (*path && may_write(app, &ask_figure, path))
+		write_figure(app, path);
+}
+
+void saving_overwrite(struct app *app, bool yes)
+{
+	if (!yes)
+		app_ask_line(app, app->overwriting, app->overwritten);
+	else if (app->overwriting == &ask_capture)
+		write_capture(app, app->overwritten);
+	else
+		write_figure(app, app->overwritten);
 }
 
 void saving_note(struct app *app, const struct note *note)

@@ -6,8 +6,11 @@
 
 void saving_ask_capture(struct app *app);
 void saving_ask_figure(struct app *app);
-/* The name in the bottom line was accepted; asks before it replaces a file unless sure. */
-void saving_accept(struct app *app, bool sure);
+/* Ask before they replace a file. */
+void saving_capture(struct app *app, const char *path);
+void saving_figure(struct app *app, const char *path);
+/* The answer to that question; after a no the name can be changed. */
+void saving_overwrite(struct app *app, bool yes);
 /* Notes of the worker about files. */
 void saving_note(struct app *app, const struct note *note);
 

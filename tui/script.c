@@ -66,6 +66,8 @@ static int take_step(struct stage_hand *h, const char *step, struct err *e)
 	int rc = 0;
 	if (action)
 		app_act(&h->app, action->id);
+	else if (step[0] == ':' && step[1])
+		app_perform(&h->app, step + 1);
 	else if (event_key_from_name(step) != K_NONE)
 		press(h, event_key_from_name(step));
 	else if (!strcmp(step, "wait"))

@@ -3,6 +3,7 @@
  * One step a line; empty lines and those that begin with # are skipped.
  *     NAME             an action by name (tui/actions.def): budget-more, view-text
  *     KEY              a key: q, Left, ^L, F1, Space
+ *     :COMMAND WORD    a typed command (tui/typed.def): :budget 200
  *     wait             until nothing goes on in the background
  *     type TEXT        characters, as typed into a field
  *     click ROW COL    the mouse, counted from 0; wheel-up, wheel-down ROW COL

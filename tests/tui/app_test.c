@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "analysis/synthetic.h"
+#include "tui/saving.h"
 #include "tests/support/tiny_model.h"
 
 struct stage_set {
@@ -138,6 +139,13 @@ static void press(struct app *app, const char *name)
 	app_event(app, &(struct event){.kind = EVENT_KEY, .key = event_key_from_name(name)});
 }
 
+static void perform(struct stage_set *s, const char *line)
+{
+	press(&s->app, ":");
+	type(&s->app, line);
+	press(&s->app, "Enter");
+}
+
 static const struct theme plain = {DEPTH_RGB, true, false};
 
 TEST(app, leaving_a_saved_capture_asks_nothing)
@@ -185,7 +193,7 @@ TEST(app, saving_asks_before_it_replaces)
 	open_synthetic(&s, &plain, 200, 40, 9, 3);
 	snprintf(path, sizeof path, "%s", test_scratch("copy.kvg"));
 	press(&s.app, "w");
-	CHECK_INT(s.app.line, LINE_CAPTURE);
+	CHECK(s.app.line && s.app.line->accept == saving_capture);
 	press(&s.app, "^U");
 	type(&s.app, path);
 	press(&s.app, "Enter");
@@ -197,9 +205,9 @@ TEST(app, saving_asks_before_it_replaces)
 	CHECK_INT(s.app.question, ASK_OVERWRITE);
 	press(&s.app, "n");
 	CHECK_INT(s.app.question, ASK_NOTHING);
-	CHECK_INT(s.app.line, LINE_CAPTURE); /* another name may be given */
+	CHECK(s.app.line && s.app.line->accept == saving_capture); /* another name may be given */
 	press(&s.app, "Esc");
-	CHECK_INT(s.app.line, LINE_NOTHING);
+	CHECK(!s.app.line);
 	press(&s.app, "w");
 	press(&s.app, "^U");
 	type(&s.app, "/no/such/folder/x.kvg");
@@ -220,7 +228,7 @@ TEST(app, figures_say_the_command_that_draws_them_again)
 	press(&s.app, "Tab");
 	app_draw(&s.app, &s.grid);
 	press(&s.app, "s");
-	CHECK_INT(s.app.line, LINE_FIGURE);
+	CHECK(s.app.line && s.app.line->accept == saving_figure);
 	press(&s.app, "^U");
 	type(&s.app, path);
 	press(&s.app, "Enter");
@@ -280,7 +288,7 @@ TEST(app, a_run_from_the_start_screen_is_not_lost_without_asking)
 	CHECK_INT(s.app.view, VIEW_MAPS);
 	press(&s.app, "Q");
 	press(&s.app, "w"); /* save first, then leave */
-	CHECK_INT(s.app.line, LINE_CAPTURE);
+	CHECK(s.app.line && s.app.line->accept == saving_capture);
 	press(&s.app, "^U");
 	char path[600];
 	snprintf(path, sizeof path, "%s", test_scratch("saved.kvg"));
@@ -335,5 +343,100 @@ TEST(app, what_the_command_line_asked_for_ends_the_program_when_it_cannot_be_don
 	open_set(&s, &plain);
 	CHECK(s.app.quit);
 	CHECK(s.app.failure.code != ERR_NONE && strstr(s.app.failure.text, "/no/such/model.gguf"));
+	close_set(&s);
+}
+
+TEST(app, typed_commands_do_what_they_say)
+{
+	struct stage_set s;
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	perform(&s, "goto 123");
+	CHECK_INT(s.app.look.token, 123);
+	perform(&s, "goto #1,23");
+	CHECK_INT(s.app.look.token, 123);
+	perform(&s, "  layer   4 ");
+	CHECK_INT(s.app.look.layer, 4);
+	perform(&s, "head 8");
+	CHECK_INT(s.app.look.head, 8);
+	perform(&s, "budget 200");
+	CHECK_INT(s.app.look.budget, 200);
+	perform(&s, "scope all");
+	CHECK_INT(s.app.look.scope, LOOK_ALL);
+	perform(&s, "scale percentile");
+	CHECK_INT(s.app.look.scale, RAMP_PERCENTILE);
+	perform(&s, "method snapkv");
+	CHECK_STR(s.app.look.snap->series[s.app.look.focus].name, "snapkv");
+	perform(&s, "view-text");
+	CHECK_INT(s.app.view, VIEW_TEXT);
+	perform(&s, "quit");
+	CHECK(s.app.quit);
+	close_set(&s);
+}
+
+TEST(app, typed_commands_that_cannot_be_are_said_in_a_line)
+{
+	static const struct {
+		const char *line, *says;
+	} wrong[] = {
+		{"bugdet 200", "did you mean budget?"}, {"budget", "needs a word"}, {"budget 2oo", "not a whole number"},
+		{"budget 5000", "there are 37 to 300"}, {"budget 99999999999", "too large"}, {"goto 300", "there are 0 to 299"},
+		{"layer 5", "there are 0 to 4"}, {"head 9", "there are 0 to 8"}, {"scope body", "not one of head|layer|all"},
+		{"method none-such", "no such method"}, {"view-text now", "takes no further word"},
+		{"start-run", "means nothing on this screen"}, {"open", "needs a word"},
+	};
+	struct stage_set s;
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		int budget = s.app.look.budget, token = s.app.look.token;
+		perform(&s, wrong[i].line);
+		if (!strstr(s.app.message, wrong[i].says) || strchr(s.app.message, '\n'))
+			test_fail(__FILE__, __LINE__, ":%s says \"%s\"", wrong[i].line, s.app.message);
+		CHECK_INT(s.app.message_role, ROLE_ERROR);
+		CHECK(s.app.look.budget == budget && s.app.look.token == token && !s.app.line && !s.app.quit);
+	}
+	close_set(&s);
+}
+
+TEST(app, the_line_completes_and_remembers)
+{
+	struct stage_set s;
+	char path[600];
+	snprintf(path, sizeof path, "%s", test_scratch("line-history"));
+	unlink(path);
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	s.options.history = path;
+	press(&s.app, ":");
+	type(&s.app, "budg");
+	press(&s.app, "Tab");
+	CHECK_STR(s.app.line_field.text, "budget");
+	CHECK(strstr(s.app.line_names, "budget  budget-more  budget-less") != NULL);
+	type(&s.app, " 150");
+	press(&s.app, "Enter");
+	CHECK_INT(s.app.look.budget, 150);
+	press(&s.app, ":");
+	type(&s.app, "scope l");
+	press(&s.app, "Tab");
+	CHECK_STR(s.app.line_field.text, "scope layer ");
+	press(&s.app, "Enter");
+	CHECK_INT(s.app.look.scope, LOOK_LAYER);
+	press(&s.app, ":");
+	type(&s.app, "b");
+	press(&s.app, "Up");
+	CHECK_STR(s.app.line_field.text, "budget 150"); /* the newest that begins with what was written */
+	press(&s.app, "Down");
+	CHECK_STR(s.app.line_field.text, "b");
+	press(&s.app, "BS");
+	CHECK(s.app.line != NULL);
+	press(&s.app, "BS");
+	CHECK(!s.app.line);
+	close_set(&s);
+	CHECK(access(path, R_OK) == 0);
+	open_set(&s, &plain);
+	press(&s.app, ":");
+	press(&s.app, "Up");
+	press(&s.app, "Up");
+	CHECK_STR(s.app.line_field.text, "budget 150");
+	press(&s.app, "Esc");
+	CHECK(!s.app.line);
 	close_set(&s);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/file.h"
 #include "tui/command/command.h"
 #include "tui/command/prompt.h"
 #include "tui/command/settings.h"
@@ -26,7 +27,7 @@ static int check(const struct options *o, struct err *e)
 struct texts { /* what files hold that the screen wants as text, and lists it points into */
 	const char *names[SETTINGS_MAX_METHODS];
 	struct prompt prompt;
-	char *response, *script;
+	char *response, *script, *history;
 	size_t response_bytes, script_bytes;
 };
 
@@ -39,6 +40,8 @@ static int read_texts(struct texts *t, const struct options *o, struct err *e)
 		rc = prompt_read_file(&t->response, &t->response_bytes, o->response, e);
 	if (!rc && o->script)
 		rc = prompt_read_file(&t->script, &t->script_bytes, o->script, e);
+	if (!o->script) /* a script's lines are nobody's typing */
+		t->history = file_place(FILE_PLACE_STATE, "history");
 	return rc;
 }
 
@@ -60,6 +63,7 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 		.color = color,
 		.charset = charset,
 		.background = background,
+		.history = t->history,
 		.script = t->script,
 		.dump = o->dump,
 		.rows = o->size.first > 0 ? o->size.first : 0,
@@ -88,6 +92,7 @@ static int run(const struct options *o, struct err *e)
 	}
 	free(texts.response);
 	free(texts.script);
+	free(texts.history);
 	prompt_free(&texts.prompt);
 	return rc;
 }

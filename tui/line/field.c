@@ -271,17 +271,20 @@ static void write_list(const struct names *names, char *list, size_t list_bytes)
 		at += (size_t)snprintf(list + at, list_bytes - at, "%s%s", i ? "  " : "", names->name[i]);
 }
 
-int field_complete(struct field *f, bool *grew, char *list, size_t list_bytes)
+int field_complete_from(struct field *f, size_t from, bool *grew, char *list, size_t list_bytes)
 {
 	*grew = false;
 	*list = '\0';
-	if (f->text[0] == '~' && (f->text[1] == '/' || !f->text[1]) && getenv("HOME")) {
+	if (from > f->at)
+		return 0;
+	const char *home = getenv("HOME");
+	if (f->text[from] == '~' && (f->text[from + 1] == '/' || !f->text[from + 1]) && home) {
 		size_t tail = f->n - f->at;
-		erase(f, 0, 1);
-		insert(f, getenv("HOME"), strlen(getenv("HOME")));
+		erase(f, from, from + 1);
+		insert(f, home, strlen(home));
 		f->at = f->n - tail;
 	}
-	char *path = strndup(f->text, f->at);
+	char *path = strndup(f->text + from, f->at - from);
 	if (!path)
 		return 0;
 	char *slash = strrchr(path, '/');
@@ -298,5 +301,38 @@ int field_complete(struct field *f, bool *grew, char *list, size_t list_bytes)
 	int n = names.n;
 	free_names(&names);
 	free(path);
+	return n;
+}
+
+int field_complete(struct field *f, bool *grew, char *list, size_t list_bytes)
+{
+	return field_complete_from(f, 0, grew, list, list_bytes);
+}
+
+int field_complete_word(struct field *f, size_t from, const char *(*word)(void *user, int i, char room[40]), void *user,
+	char *list, size_t list_bytes)
+{
+	char room[40], common[40] = "";
+	size_t n_stem = f->at - from, used = 0;
+	int n = 0;
+	const char *w;
+	*list = '\0';
+	for (int i = 0; (w = word(user, i, room)); i++) {
+		if (strlen(w) < n_stem || memcmp(w, f->text + from, n_stem) || strlen(w) >= sizeof common)
+			continue;
+		size_t same = 0;
+		while (n && common[same] && common[same] == w[same])
+			same++;
+		if (n++ == 0)
+			strcpy(common, w);
+		else
+			common[same] = '\0';
+		if (used < list_bytes)
+			used += (size_t)snprintf(list + used, list_bytes - used, "%s%s", n > 1 ? "  " : "", w);
+	}
+	if (n && strlen(common) > n_stem)
+		insert(f, common + n_stem, strlen(common) - n_stem);
+	if (n == 1 && f->at == f->n)
+		insert(f, " ", 1);
 	return n;
 }

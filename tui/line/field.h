@@ -28,5 +28,11 @@ void field_draw(struct field *f, struct grid *g, struct rect r, struct style s, 
  * number of names that fit and writes them, without their folder, into list, blanks between, cut with an ellipsis.
  * *grew tells whether anything was added. */
 int field_complete(struct field *f, bool *grew, char *list, size_t list_bytes);
+/* The same for a name that begins at byte `from` of the field. */
+int field_complete_from(struct field *f, size_t from, bool *grew, char *list, size_t list_bytes);
+/* The same with words in place of names of files: word(user, i, room) is number i or NULL after the last. A word that is
+ * the only one that fits is followed by a blank. */
+int field_complete_word(struct field *f, size_t from, const char *(*word)(void *user, int i, char room[40]), void *user,
+	char *list, size_t list_bytes);
 
 #endif

@@ -188,11 +188,7 @@ static void draw_hints(const struct app *app, struct grid *g, struct rect r)
 static void draw_line(struct app *app, struct grid *g, struct rect r)
 {
 	struct style strong = theme_style(&app->theme, ROLE_BAR_STRONG), bar = theme_style(&app->theme, ROLE_BAR);
-	static const char *const label[] = {
-		[LINE_NOTHING] = "", [LINE_CAPTURE] = " Save the capture as: ",
-		[LINE_FIGURE] = " Save the figure as (.png .pdf .svg): ", [LINE_SEARCH] = " /",
-	};
-	int col = grid_text(g, r, 0, 0, strong, label[app->line]);
+	int col = 1 + grid_text(g, r, 0, 1, strong, app->line->label);
 	int names = glyph_width(app->line_names, strlen(app->line_names));
 	int room = r.cols - col - 1 - (*app->line_names ? (names < r.cols / 2 ? names : r.cols / 2) + 2 : 0);
 	field_draw(&app->line_field, g, rect_sub(r, 0, col, 1, room), theme_style(&app->theme, ROLE_FIELD_FOCUS), true);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tui/app.h"
+#include "tui/typed.h"
 #include "tui/view/frame.h"
 #include "tui/draw/layout.h"
 #include "tui/draw/glyph.h"
@@ -121,6 +122,27 @@ static void put_group(struct page *p, enum action_group group, unsigned where)
 	p->line += titled;
 }
 
+static void put_typed(struct page *p, unsigned where)
+{
+	int n;
+	const struct typed *list = typed_list(&n);
+	put_line(p, 1, theme_style(&p->app->theme, ROLE_STRONG), "Commands, after :");
+	p->line++;
+	for (int i = 0; i < n; i++) {
+		char words[120];
+		if (!(list[i].views & where))
+			continue;
+		int width = snprintf(words, sizeof words, "%s %s", list[i].name, list[i].argument);
+		put_line(p, 3, theme_style(&p->app->theme, ROLE_HIGH), words);
+		if (width > 22) /* the help goes below */
+			p->line++;
+		put_line(p, 27, style_plain, list[i].help);
+		p->line++;
+	}
+	put_line(p, 3, theme_style(&p->app->theme, ROLE_DIM), "and every action of this list by its name; Tab completes, \xe2\x86\x91 is what was typed before");
+	p->line += 2;
+}
+
 /* Self-checks of the result on the screen, each with what was found. */
 static void put_checks(struct page *p, const struct snapshot *s)
 {
@@ -152,6 +174,7 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	grid_text(g, page.status, 0, 1, theme_style(&app->theme, ROLE_STRONG), title);
 	for (int group = 0; group < N_GROUP; group++)
 		put_group(&p, (enum action_group)group, under->bit);
+	put_typed(&p, under->bit);
 	put_line(&p, 1, theme_style(&app->theme, ROLE_STRONG), "How to read it");
 	p.line++;
 	put_prose(&p, under->bit == AT_MAPS ? reading_maps : under->bit == AT_TEXT ? reading_text : reading_start);
