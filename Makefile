@@ -8,7 +8,7 @@ PREFIX  ?= /usr/local
 CUDA    ?= auto
 
 # Debian packages, the one list that README, demo and CI use (make packages prints it).
-PACKAGES := gcc libc6-dev make pkg-config python3 python3-pip ca-certificates \
+PACKAGES := gcc g++ libc6-dev make pkg-config python3 python3-pip ca-certificates \
 	libdnnl-dev libjansson-dev nettle-dev libpcre2-dev libutf8proc-dev libncurses-dev ncurses-term \
 	libpng-dev zlib1g-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core tmux poppler-utils
 
@@ -61,6 +61,7 @@ endif
 
 # ---- what this machine offers: one line each, printed when the first file is built; CUDA=0 never looks, CUDA=1 insists ----
 
+comma    := ,
 NVCC     ?= $(firstword $(wildcard $(addsuffix /bin/nvcc,$(CUDA_HOME))) $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 NVCC_VER := $(if $(NVCC),$(shell $(NVCC) --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p'))
 ifeq ($(filter auto 0 1,$(CUDA)),)
@@ -68,13 +69,24 @@ $(error CUDA=$(CUDA) is not one of auto 0 1)
 endif
 ifeq ($(CUDA),0)
 CUDA_STATE := off (CUDA=0)
-else ifneq ($(and $(NVCC),$(NVCC_VER)),)
-CUDA_STATE := toolkit $(NVCC_VER) found ($(NVCC)); this version of kvglass runs on the CPU only
-else ifeq ($(CUDA),1)
-$(error CUDA=1, but there is no working nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
-else
+else ifeq ($(and $(NVCC),$(NVCC_VER)),)
 CUDA_STATE := off (no nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
+else
+CUDA_ROOT  := $(patsubst %/bin/nvcc,%,$(NVCC))
+CUDA_LACKS := $(strip $(foreach h,cuda_runtime_api.h cublas_v2.h,$(if $(wildcard $(CUDA_ROOT)/include/$(h)),,$(h))))
+CUDA_STATE := $(if $(CUDA_LACKS),off ($(NVCC) is there$(comma) $(CUDA_LACKS) in $(CUDA_ROOT)/include is not),toolkit $(NVCC_VER) ($(NVCC)))
+CUDA_ON    := $(if $(CUDA_LACKS),,1)
 endif
+ifeq ($(CUDA)$(CUDA_ON),1)
+$(error CUDA=1, but CUDA is $(CUDA_STATE))
+endif
+
+# Device code: 80 A100, 86 RTX 30 and A40, 89 RTX 40 and L4, 90 H100 and H200, 100 B200, as far as the toolkit knows them, and PTX of
+# the newest for what comes later. CUDA_ARCH="90" builds for one.
+CUDA_ARCH   ?= 80 86 89 90 100
+CUDA_KNOWN  := $(if $(CUDA_ON),$(shell $(NVCC) --list-gpu-code 2>/dev/null))
+CUDA_BUILT  := $(foreach a,$(CUDA_ARCH),$(if $(filter sm_$(a),$(CUDA_KNOWN)),$(a)))
+CUDA_NEWEST := $(lastword $(CUDA_BUILT))
 
 # ---- files ----
 
@@ -87,16 +99,22 @@ SIMD_baseline :=
 SIMD_avx2     := -mavx2 -mfma -mf16c
 SIMD_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 SIMD_avx512_bf16 := $(SIMD_avx512) -mavx512bf16
-LIB_SRC  := $(filter-out $(SIMD_SRC) tui/main.c,$(foreach h,$(HOUSES),$(call sources,$(h))))
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(foreach s,$(SIMD_SETS),$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
-TEST_SRC := $(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c)
+# Kernels are compiled by nvcc, once for all configurations; without it absent.c stands for the room.
+CUDA_KERNEL := $(wildcard engine/cuda/*.cu)
+CUDA_HOST   := $(filter-out engine/cuda/absent.c,$(wildcard engine/cuda/*.c))
+CUDA_SRC    := $(if $(CUDA_ON),$(CUDA_HOST),$(wildcard engine/cuda/absent.c))
+CUDA_OBJ    := $(if $(wildcard engine/cuda/absent.c),$(CUDA_SRC:%.c=$(BUILD)/%.o) $(if $(CUDA_ON),$(CUDA_KERNEL:engine/cuda/%.cu=build/cuda/%.o)))
+ALL_SRC  := $(filter-out $(SIMD_SRC) tui/main.c engine/cuda/%,$(foreach h,$(HOUSES),$(call sources,$(h))))
+ALL_OBJ  := $(ALL_SRC:%.c=$(BUILD)/%.o) $(foreach s,$(SIMD_SETS),$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
+LIB_OBJ  := $(ALL_OBJ) $(CUDA_OBJ)
+TEST_SRC := $(filter-out tests/cudaemu/%,$(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c))
 TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
 FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/*/*/*_fuzz.c))
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: all help demo test unit fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
+.PHONY: all help demo test unit test-cudaemu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -126,6 +144,53 @@ $(BUILD)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -O3 $$(SIMD_$(1)) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
 endef
 $(foreach s,$(SIMD_SETS),$(eval $(call simd_rule,$(s))))
+
+# ---- CUDA: by nvcc for devices, by the C++ compiler for the emulator of tests/cudaemu ----
+
+NVCCFLAGS += -std=c++17 -O3 -lineinfo -I. -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror $(foreach a,$(CUDA_BUILT),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
+	$(if $(CUDA_NEWEST),-gencode arch=compute_$(CUDA_NEWEST)$(comma)code=compute_$(CUDA_NEWEST))
+ifeq ($(CUDA_ON),1)
+$(CUDA_SRC:%.c=$(BUILD)/%.o): CPPFLAGS += -isystem $(CUDA_ROOT)/include
+LDLIBS += $(addprefix -L,$(wildcard $(CUDA_ROOT)/lib64 $(CUDA_ROOT)/lib)) -lcudart_static -ldl -lrt
+endif
+
+build/cuda/%.o: engine/cuda/%.cu build/cuda/flags
+	$(call say,NVCC,$<)
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
+
+CUDA_BUILT_WITH := $(NVCC_VER) $(NVCC) $(NVCCFLAGS)
+build/cuda/flags: export CUDA_BUILT_WITH := $(CUDA_BUILT_WITH)
+build/cuda/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$CUDA_BUILT_WITH" | cmp -s - $@ || printf '%s\n' "$$CUDA_BUILT_WITH" >$@
+
+EMU      := $(BUILD)/cudaemu
+EMU_FLAGS := -Itests/cudaemu/include -DKVGLASS_CUDAEMU
+EMU_SRC  := $(CUDA_KERNEL) $(CUDA_HOST) $(wildcard tests/cudaemu/*.cc tests/cudaemu/*.c)
+EMU_OBJ  := $(addsuffix .o,$(addprefix $(EMU)/,$(EMU_SRC)))
+CXXWARN  := $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARN))
+CXXFLAGS += -std=c++17 -g -O2 -fno-strict-aliasing -ffp-contract=off $(CXXWARN)
+# Kernels also stop at what C++ leaves undefined: misaligned vectors, shifts and sums that overflow.
+EMU_KERNEL_FLAGS := -x c++ -fsanitize=undefined -fno-sanitize-recover=all
+
+$(EMU)/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$< (emulated))
+	$(Q)$(CXX) $(EMU_FLAGS) $(CPPFLAGS) $(CXXFLAGS) $(EMU_KERNEL_FLAGS) -MMD -MP -c -o $@ $<
+
+$(EMU)/%.cc.o: %.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(EMU_FLAGS) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(EMU)/%.c.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$< (emulated))
+	$(Q)$(CC) $(EMU_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(EMU)/run: $(EMU_OBJ) $(ALL_OBJ) $(filter $(BUILD)/tests/support/%,$(TEST_OBJ))
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -fsanitize=undefined -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/%.o: CPPFLAGS += -DKVGLASS_TREE='"$(CURDIR)"' -DKVGLASS_PROGRAM='"$(CURDIR)/$(BUILD)/kvglass"'
 
@@ -170,6 +235,9 @@ demo-run: build/kvglass model
 
 test-run: model
 	+@tests/all
+
+test-cudaemu: $(EMU)/run ## every CUDA kernel and whole models on the CPU, no GPU and no toolkit needed; only="SUITE SUITE.CASE"
+	$(Q)$(EMU)/run $(only)
 
 unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only="SUITE SUITE.CASE" chooses, config= as above
 	$(Q)$(BUILD)/tests/run $(only)
@@ -227,4 +295,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
--include $(LIB_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d
+-include $(LIB_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d

@@ -22,7 +22,7 @@
 #ifdef KVGLASS_CUDAEMU
 
 #define CUDA_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                                  \
-	cudaemu_launch(#kernel, (const void *)(kernel), grid, block, shared_bytes, stream, [=] { (kernel)(__VA_ARGS__); })
+	cudaemu_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 #define CUDA_SHARED(type, name, count) cudaemu_shared<type> name = CUDAEMU_SHARED(type, count)
 #define CUDA_SHARED_DYNAMIC(type, name) cudaemu_shared<type> name = CUDAEMU_SHARED_DYNAMIC(type)
 #define CUDA_SHARED_AS(type, name) ((name).as<type>())

@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus /* the emulator of CUDA is tested in its language */
+extern "C" {
+#endif
+
 struct test_case {
 	const char *suite, *name;
 	void (*run)(void);
@@ -29,6 +33,11 @@ const char *test_scratch(const char *name);
 const char *test_sample_model(void);
 uint64_t test_seed(void); /* printed; --seed changes it */
 bool test_rewrite(void);  /* --rewrite: cases that compare with committed files write them anew instead */
+void test_check_str(const char *file, int line, const char *what, const char *got, const char *want);
+
+#ifdef __cplusplus
+}
+#endif
 
 #define TEST(suite_, name_)                                                                                      \
 	static void test_##suite_##_##name_(void);                                                                   \
@@ -58,6 +67,5 @@ bool test_rewrite(void);  /* --rewrite: cases that compare with committed files 
 			test_fail(__FILE__, __LINE__, "%s is %.9g, not %.9g (off by %.3g, allowed %.3g)", #got, got_, want_,  \
 				fabs(got_ - want_), tol_);                                                                       \
 	} while (0)
-void test_check_str(const char *file, int line, const char *what, const char *got, const char *want);
 
 #endif
