@@ -74,6 +74,7 @@ void app_close(struct app *app)
 	if (app->options->history && history_save(&app->history, app->options->history, &e))
 		fprintf(stderr, "%s\n", e.text); /* kept from the screen and shown after it */
 	history_free(&app->history);
+	differences_free(&app->differences);
 	field_free(&app->line_field);
 	free(app->figure_command);
 	*app = (struct app){0};

@@ -8,6 +8,7 @@
 #define KVGLASS_TUI_APP_H
 
 #include "tui/line/ask.h"
+#include "tui/difference.h"
 #include "tui/line/field.h"
 #include "tui/line/history.h"
 #include "tui/look.h"
@@ -27,6 +28,7 @@ struct app {
 	struct worker *worker;
 	struct worker_state work; /* as last taken */
 	struct look look;
+	struct differences differences; /* what the look's method misses, saves, wastes */
 	enum view_index view, under_help, root; /* root: where back means leaving */
 	bool by_escape;   /* the action comes from the Esc key, which goes back but never leaves */
 	bool from_result; /* the start screen was called from a result: back goes there */

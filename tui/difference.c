@@ -21,6 +21,12 @@ enum side difference_side(enum difference kind)
 	return kind == DIFFERENCE_WASTED || kind == DIFFERENCE_SAVED ? SIDE_OURS : SIDE_THEIRS;
 }
 
+const char *difference_word(enum difference kind)
+{
+	static const char *const word[N_DIFFERENCE] = {"missed", "saved", "wasted", "lost", "none"};
+	return word[kind];
+}
+
 void difference_sides(const struct look *l, enum difference kind, int *ours, int *theirs)
 {
 	int snapkv = snapshot_find(l->snap, "snapkv"), lookahead = snapshot_find(l->snap, "lookahead");

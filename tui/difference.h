@@ -12,9 +12,10 @@
 
 enum difference {
 	DIFFERENCE_MISSED, /* picked by truth, not by the method */
-	DIFFERENCE_WASTED, /* by the method, not by truth */
 	DIFFERENCE_SAVED,  /* a pick of truth that the method finds and SnapKV does not */
+	DIFFERENCE_WASTED, /* picked by the method, not by truth */
 	DIFFERENCE_LOST,   /* that SnapKV finds and the method does not */
+	DIFFERENCE_NONE,   /* none is shown: the text alone */
 	N_DIFFERENCE,
 };
 enum side { SIDE_BOTH, SIDE_OURS, SIDE_THEIRS, N_SIDE };
@@ -35,6 +36,7 @@ void differences_free(struct differences *d);
 
 bool difference_is_against_truth(enum difference kind);
 enum side difference_side(enum difference kind); /* the side whose tokens are of this kind */
+const char *difference_word(enum difference kind); /* "missed" */
 /* Series that are compared. *ours is -1 when neither the look's method nor LookaheadKV is one that can be. */
 void difference_sides(const struct look *l, enum difference kind, int *ours, int *theirs);
 

@@ -70,6 +70,8 @@ void look_free(struct look *l)
 	for (int i = 0; i < LOOK_MAX_DEAL; i++) {
 		free(l->deal[i].k);
 		l->deal[i].k = NULL;
+		free(l->votes[i].of);
+		l->votes[i].of = NULL;
 	}
 }
 
@@ -152,21 +154,46 @@ int look_k_of(struct look *l, int method, int layer, int unit)
 	return deal ? deal[layer * look_n_unit(l) + unit] : look_k(l);
 }
 
+/* Votes for every token at once: many tokens are asked for in one frame. NULL: memory is short. */
+static const uint16_t *votes_of(struct look *l, int method, int layer, int k)
+{
+	struct look_votes *v = &l->votes[method];
+	if (v->of && v->serial == l->snap->serial && v->budget == l->budget && v->layer == layer)
+		return v->of;
+	const struct evaluation *ev = l->snap->evaluation;
+	const int *deal = deal_of(l, method);
+	uint16_t *of = realloc(v->of, (size_t)capture_of(l)->n_prompt * sizeof *of);
+	if (!of)
+		return NULL;
+	*v = (struct look_votes){l->snap->serial, l->budget, layer, of};
+	if (!deal) {
+		evaluation_votes_all(ev, method, (struct scope){layer, -1}, k, of);
+		return of;
+	}
+	int units = look_n_unit(l), from = layer < 0 ? 0 : layer, to = layer < 0 ? capture_of(l)->n_layer : layer + 1;
+	for (int j = 0; j < capture_of(l)->n_prompt; j++)
+		of[j] = j >= l->snap->first && j < l->snap->first + l->snap->n_candidate ? 0 : (uint16_t)((to - from) * units);
+	for (int row = from * units; row < to * units; row++) {
+		const uint32_t *order = evaluation_order(ev, method, row / units, row % units);
+		for (int i = 0; i < deal[row] && i < l->snap->n_candidate; i++)
+			of[(uint32_t)l->snap->first + order[i]]++;
+	}
+	return of;
+}
+
 int look_votes(struct look *l, int method, struct scope s, int token)
 {
 	const struct evaluation *ev = l->snap->evaluation;
-	int k = look_k(l), votes = 0, index = token - l->snap->first;
+	int k = look_k(l), index = token - l->snap->first;
 	if (method < 0 || k < 0)
 		return -1;
-	const int *deal = deal_of(l, method);
-	if (!deal || index < 0 || index >= l->snap->n_candidate)
+	if (s.kv_head < 0 && method < LOOK_MAX_DEAL) {
+		const uint16_t *votes = votes_of(l, method, s.layer, k);
+		return votes ? votes[token] : -1;
+	}
+	if (index < 0 || index >= l->snap->n_candidate)
 		return evaluation_votes(ev, method, s, k, token);
-	int units = look_n_unit(l), from = s.layer < 0 ? 0 : s.layer,
-		to = s.layer < 0 ? capture_of(l)->n_layer - 1 : s.layer;
-	for (int layer = from; layer <= to; layer++)
-		for (int unit = s.kv_head < 0 ? 0 : s.kv_head; unit <= (s.kv_head < 0 ? units - 1 : s.kv_head); unit++)
-			votes += (int)evaluation_ranks(ev, method, layer, unit)[index] < deal[layer * units + unit];
-	return votes;
+	return (int)evaluation_ranks(ev, method, s.layer, s.kv_head)[index] < look_k_of(l, method, s.layer, s.kv_head);
 }
 
 /* ---- moving ---- */

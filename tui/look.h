@@ -37,6 +37,10 @@ struct look {
 		int serial, budget;
 		int *k; /* (n_layer, n_unit) */
 	} deal[LOOK_MAX_DEAL]; /* by method of the evaluation */
+	struct look_votes {
+		int serial, budget, layer;
+		uint16_t *of; /* (n_prompt) heads that keep a token; layer -1: of all layers */
+	} votes[LOOK_MAX_DEAL]; /* likewise, of the last layer or all */
 };
 
 /* Takes the reference. Keeps the place when the user has chosen one, else opens where methods differ most. */
@@ -87,6 +91,7 @@ void look_set_head(struct look *l, int layer, int head);
 void look_next_scope(struct look *l);
 void look_next_scale(struct look *l);
 enum ramp_scale look_scale(const struct look *l); /* in use: raw where there are no candidates and so no lift */
+enum ramp_colour look_ramp(const struct look *l, int series); /* of that scale: differences diverge, but truth's to itself */
 void look_next_series(struct look *l, int by);
 
 /* Budgets: two notches per doubling through 128. */

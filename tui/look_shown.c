@@ -40,6 +40,11 @@ bool look_hides(const struct look *l, int layer, int token)
 	return l->no_sinks && l->snap->prompt_sink[(size_t)layer * (size_t)l->snap->capture->n_prompt + (size_t)token];
 }
 
+enum ramp_colour look_ramp(const struct look *l, int series)
+{
+	return look_scale(l) == RAMP_DIFFERENCE && series > 0 ? RAMP_DIVERGING : RAMP_VIRIDIS;
+}
+
 /* ---- panes ---- */
 
 int look_panes(const struct look *l, int series[LOOK_MAX_PANE])

@@ -95,6 +95,44 @@ static void ask(struct app *app)
 	app_ask_line(app, &ask_search, app->look.search.pattern ? app->look.search.pattern : "");
 }
 
+/* ---- differences ---- */
+
+static const char *say_kind(enum difference kind)
+{
+	static const char *const words[N_DIFFERENCE] = {
+		[DIFFERENCE_MISSED] = "truth picks it, the method does not",
+		[DIFFERENCE_SAVED] = "truth picks it, LookaheadKV does, SnapKV does not",
+		[DIFFERENCE_WASTED] = "the method picks it, truth does not",
+		[DIFFERENCE_LOST] = "truth picks it, SnapKV does, LookaheadKV does not",
+		[DIFFERENCE_NONE] = "no differences are shown",
+	};
+	return words[kind];
+}
+
+static void next_kind(struct app *app)
+{
+	struct differences *d = &app->differences;
+	d->kind = (enum difference)((d->kind + 1) % N_DIFFERENCE);
+	app->look.jump = JUMP_DIFFERENCE;
+	app_say(app, ROLE_PLAIN, d->kind == DIFFERENCE_NONE ? "%s: %s" : "%s: %s \xc2\xb7 n N go there",
+		difference_word(d->kind), say_kind(d->kind));
+}
+
+static void go_to_difference(struct app *app, int by)
+{
+	struct look *l = &app->look;
+	struct differences *d = &app->differences;
+	const char *word = difference_word(d->kind);
+	if (d->kind == DIFFERENCE_NONE)
+		app_say(app, ROLE_PLAIN, "no differences are shown: d chooses a kind");
+	else if (!differences_update(d, l))
+		app_say(app, ROLE_WARN, "what is %s cannot be told: not measured, or nothing to choose from", word);
+	else if (differences_next(d, l, by) < 0)
+		app_say(app, ROLE_PLAIN, "nothing is %s here", word);
+	else
+		look_set_token(l, differences_next(d, l, by));
+}
+
 bool marking_act(struct app *app, enum action_id action)
 {
 	struct look *l = &app->look;
@@ -105,10 +143,9 @@ bool marking_act(struct app *app, enum action_id action)
 	case ACTION_UNMARK: unmark(app); break;
 	case ACTION_NEXT:
 	case ACTION_PREV:
-		if (l->jump != JUMP_MATCH)
-			return false;
-		go_to_match(app, action == ACTION_NEXT ? 1 : -1);
+		(l->jump == JUMP_MATCH ? go_to_match : go_to_difference)(app, action == ACTION_NEXT ? 1 : -1);
 		break;
+	case ACTION_DIFFERENCE: next_kind(app); break;
 	default: return false;
 	}
 	return true;

@@ -1,5 +1,5 @@
-/* Marking spans of the prompt and searching it: what keys do to the two sets that the look holds, and what is said
- * about it.
+/* Marking spans of the prompt, searching it, and going from one difference to the next: what keys do to the sets that
+ * the look holds, and what is said about it.
  */
 #ifndef KVGLASS_TUI_MARKING_H
 #define KVGLASS_TUI_MARKING_H

@@ -27,6 +27,7 @@ static const struct look table[N_ROLE] = {
 	[ROLE_LOW] = {0xe69f00, NONE, 0xa34700, NONE, 3, NONE, 1, NONE, 0, 0},
 	[ROLE_MIDDLE] = {0xc3c8d0, NONE, 0x3a3f48, NONE, 7, NONE, 0, NONE, 0, 0},
 	[ROLE_HIGH] = {0x56b4e9, NONE, 0x005a96, NONE, 6, NONE, 4, NONE, 0, 0},
+	[ROLE_WASTED] = {0xcc79a7, NONE, 0x9b3d73, NONE, 5, NONE, 5, NONE, 0, 0},
 	[ROLE_PROTECTED] = {0x8a8f98, NONE, 0x6a6f78, NONE, 8, NONE, 8, NONE, 0, ATTR_DIM},
 	[ROLE_CURSOR] = {0x000000, 0xffffff, 0xffffff, 0x000000, NONE, NONE, NONE, NONE, ATTR_BOLD,
 		ATTR_REVERSE | ATTR_BOLD},

@@ -23,6 +23,7 @@ enum role {
 	ROLE_LOW,        /* agreement below half of the best, ... */
 	ROLE_MIDDLE,
 	ROLE_HIGH,       /* ... above 80 % */
+	ROLE_WASTED,     /* chosen, but not by truth */
 	ROLE_PROTECTED,  /* S and W: kept whatever the method says */
 	ROLE_CURSOR,     /* the cell or token of the cursor */
 	ROLE_ALWAYS,     /* first and last tokens in text: kept by every method */

@@ -18,11 +18,6 @@ struct block { /* layers or heads of one pane */
 	struct rect map;
 };
 
-static enum ramp_colour ramp_of(const struct look *l, int series)
-{
-	return look_scale(l) == RAMP_DIFFERENCE && series > 0 ? RAMP_DIVERGING : RAMP_VIRIDIS;
-}
-
 /* What lies beyond the map's first and last column: protected tokens, or more of the same. */
 static void draw_edges(const struct block *b, int line)
 {
@@ -41,7 +36,7 @@ static void draw_map_line(const struct block *b, int line, struct pair rows)
 {
 	const struct look *l = &b->app->look;
 	const struct theme *t = &b->app->theme;
-	enum ramp_colour ramp = ramp_of(l, b->series);
+	enum ramp_colour ramp = look_ramp(l, b->series);
 	int cols = b->map.cols - 2;
 	const float *top = rows.top >= 0 ? columns_row(b->columns, l, b->series, b->layer, rows.top, cols) : NULL;
 	const float *bottom = rows.bottom >= 0 ? columns_row(b->columns, l, b->series, b->layer, rows.bottom, cols) : NULL;

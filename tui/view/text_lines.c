@@ -1,0 +1,212 @@
+/* What the Text screen says above and below the text, and the signs under it. */
+#include "tui/view/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tui/draw/glyph.h"
+#include "tui/draw/number.h"
+#include "tui/view/kept.h"
+#include "tui/view/marks.h"
+
+static int say_method(struct look *l, int series, char *out, size_t out_bytes)
+{
+	const struct series *s = &l->snap->series[series];
+	struct verdict v = kept_verdict(l, series, l->token);
+	const char *label = series == 0 ? "truth" : s->label;
+	char budget[32];
+	if (v.kept == KEPT_UNKNOWN)
+		return snprintf(out, out_bytes, "%s \xe2\x80\x93", label);
+	if (v.of > 1)
+		return snprintf(out, out_bytes, "%s %d of %d", label, v.votes, v.of);
+	int survival = evaluation_survival(l->snap->evaluation, s->method, l->layer, look_unit(l), l->token);
+	return snprintf(out, out_bytes, "%s %s, from %s", label, v.votes ? "keeps it" : "evicts it",
+		number_grouped(budget, survival));
+}
+
+/* The token under the cursor, new lines as signs; a long one is cut. Returns its columns. */
+static int draw_token(const struct app *app, struct grid *g, struct rect r, int col)
+{
+	struct style s = theme_style(&app->theme, ROLE_CURSOR);
+	int begin = col;
+	size_t n;
+	const char *text = token_text_of(app->look.snap->text, app->look.token, &n);
+	for (size_t i = 0; i < n;) {
+		struct glyph glyph;
+		size_t used = glyph_next(text + i, n - i, &glyph);
+		if (col - begin > 20)
+			return col - begin + grid_text(g, r, 0, col, s, "\xe2\x80\xa6");
+		if (glyph.kind == GLYPH_NEWLINE)
+			col += grid_text(g, r, 0, col, s, "\xe2\x86\xb5");
+		else
+			col += grid_bytes(g, r, 0, col, s, text + i, used);
+		i += used;
+	}
+	return col - begin;
+}
+
+void text_draw_token(struct app *app, struct grid *g, struct rect r)
+{
+	struct look *l = &app->look;
+	struct verdict own = kept_verdict(l, l->focus, l->token);
+	char line[640], each[160], index[32];
+	int col = 1 + draw_token(app, g, r, 1), at = snprintf(line, sizeof line, "  #%s", number_grouped(index, l->token));
+	if (own.kept == KEPT_SINK || own.kept == KEPT_WINDOW) {
+		snprintf(line + at, sizeof line - (size_t)at, "  %s: every method keeps it",
+			own.kept == KEPT_SINK ? "one of the first tokens" : "in the window at the end");
+	} else {
+		for (int i = 0; i < l->snap->n_series && (i < 3 || i == l->focus); i++) {
+			say_method(l, i, each, sizeof each);
+			at += snprintf(line + at, sizeof line - (size_t)at, " \xc2\xb7 %s", each);
+		}
+	}
+	grid_text_cut(g, r, 0, col, r.cols - col - 1, style_plain, line);
+}
+
+/* ---- heading ---- */
+
+static void draw_method(struct app *app, struct grid *g, struct rect r, int col)
+{
+	struct look *l = &app->look;
+	const struct series *s = &l->snap->series[l->focus];
+	int k = look_k(l);
+	char count[32], mass[32];
+	col += grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_PANE_FOCUS), l->focus == 0 ? "TRUTH" : s->label);
+	if (s->method < 0) {
+		grid_text(g, r, 0, col + 1, theme_style(&app->theme, ROLE_WARN),
+			app->work.running ? "not measured yet" : "not measured");
+		return;
+	}
+	struct agreement a = look_agreement(l, s->method, look_scope(l));
+	if (l->focus == 0 || k < 1 || isnan(a.hits))
+		grid_text_cut(g, r, 0, col + 1, r.cols - col - 2, style_plain, l->focus == 0 ? "what the answer read" : "");
+	else
+		grid_printf(g, r, 0, col + 1, style_plain, "finds %s of truth's %d picks, %s of the best possible mass",
+			number_count(count, a.hits), k, number_percent(mass, a.mass_ratio));
+}
+
+/* What a token of a side is called, its sign and its colour. */
+struct side_look {
+	const char *sign, *word;
+	enum role role;
+};
+static struct side_look look_of(enum difference kind, enum side side)
+{
+	static const struct side_look truth[N_SIDE] = {
+		[SIDE_BOTH] = {"=", "hit", ROLE_HIGH}, [SIDE_THEIRS] = {"!", "missed", ROLE_LOW}, [SIDE_OURS] = {"~", "wasted", ROLE_WASTED},
+	};
+	static const struct side_look snapkv[N_SIDE] = {
+		[SIDE_BOTH] = {"=", "both", ROLE_HIGH}, [SIDE_OURS] = {"+", "saved", ROLE_GOOD}, [SIDE_THEIRS] = {"-", "lost", ROLE_LOW},
+	};
+	return difference_is_against_truth(kind) ? truth[side] : snapkv[side];
+}
+
+static void draw_differences(struct app *app, struct grid *g, struct rect r, int col)
+{
+	static const enum side order[][N_SIDE] = {{SIDE_BOTH, SIDE_OURS, SIDE_THEIRS}, {SIDE_BOTH, SIDE_THEIRS, SIDE_OURS}};
+	struct look *l = &app->look;
+	const struct differences *d = &app->differences;
+	bool truth = difference_is_against_truth(d->kind);
+	int ours, theirs;
+	difference_sides(l, d->kind, &ours, &theirs);
+	col += grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_PANE_FOCUS), ours < 0 ? "LookaheadKV" : l->snap->series[ours].label);
+	col += grid_text(g, r, 0, col, style_plain, truth ? " against truth"
+		: r.cols < 100 ? " against SnapKV" : " against SnapKV, of truth's picks");
+	if (!d->known) {
+		grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_WARN), look_k(l) < 0 ? "  nothing to choose from"
+			: app->work.running ? "  not measured yet" : "  not measured");
+		return;
+	}
+	for (int i = 0; i < N_SIDE; i++) {
+		enum side side = order[truth][i];
+		struct side_look look = look_of(d->kind, side);
+		struct style s = theme_style(&app->theme, look.role);
+		char count[32];
+		if (difference_side(d->kind) == side)
+			s.attr |= ATTR_BOLD | ATTR_UNDERLINE;
+		col += 2 + grid_printf(g, r, 0, col + 2, s, "%s %s %s", look.sign, look.word, number_count(count, d->mean[side]));
+	}
+	if (l->scope != LOOK_HEAD && col + 8 < r.cols)
+		col += grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_DIM), " a head");
+	if (ours != l->focus && col + 20 < r.cols)
+		col += grid_printf(g, r, 0, col, theme_style(&app->theme, ROLE_DIM), "  coloured by %s",
+			l->focus == 0 ? "truth" : l->snap->series[l->focus].label);
+}
+
+void text_draw_heading(struct app *app, struct grid *g, struct rect r)
+{
+	int col = 2 + grid_text(g, r, 0, 1, theme_style(&app->theme, ROLE_STRONG), "TEXT");
+	if (app->differences.kind == DIFFERENCE_NONE) {
+		draw_method(app, g, r, col);
+		return;
+	}
+	differences_update(&app->differences, &app->look);
+	draw_differences(app, g, r, col);
+}
+
+/* ---- signs ---- */
+
+bool text_has_signs(const struct app *app)
+{
+	return app->differences.kind != DIFFERENCE_NONE;
+}
+
+/* A number of heads: a digit, or a bar where it may be larger, full for the largest one of the prompt. */
+static const char *votes_sign(int votes, int most, int of)
+{
+	static const char *const digit[] = {"", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+	static const char *const bar[] = {"", "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
+		"\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88"};
+	return of <= 9 ? digit[votes] : bar[(8 * votes + most - 1) / most];
+}
+
+/* The kind that is looked for comes first: with many heads most tokens are a little of everything. */
+const char *text_sign(const struct app *app, int token, struct style *style)
+{
+	const struct look *l = &app->look;
+	const struct differences *d = &app->differences;
+	enum side asked = difference_side(d->kind), other = asked == SIDE_OURS ? SIDE_THEIRS : SIDE_OURS;
+	const enum side order[N_SIDE] = {asked, SIDE_BOTH, other};
+	for (int i = 0; d->known && i < N_SIDE; i++) {
+		int count = d->count[order[i]][token];
+		if (count == 0)
+			continue;
+		struct side_look look = look_of(d->kind, order[i]);
+		*style = theme_style(&app->theme, look.role);
+		if (i == 0)
+			style->attr |= ATTR_BOLD;
+		int heads = look_n_heads(l);
+		return i == 0 && heads > 1 ? votes_sign(count, d->most[asked], heads) : look.sign;
+	}
+	*style = theme_style(&app->theme, ROLE_SPAN);
+	return app->theme.depth == DEPTH_MONO && marks_marked(l, token) ? "_" : ""; /* else its background says so */
+}
+
+/* ---- legend ---- */
+
+void text_draw_legend(struct app *app, struct grid *g, struct rect r)
+{
+	static const char *const scale[] = {
+		[RAMP_LIFT] = ("lift 1\xc3\x97\xe2\x80\x93" "100\xc3\x97"), [RAMP_PERCENTILE] = "rank percentile",
+		[RAMP_RAW] = "share of the largest", [RAMP_DIFFERENCE] = "lift against truth's",
+	};
+	const struct look *l = &app->look;
+	const struct theme *t = &app->theme;
+	struct style dim = theme_style(t, ROLE_DIM);
+	int col = 1;
+	col += grid_text(g, r, 0, col, theme_style(t, ROLE_KEPT), l->scope == LOOK_HEAD ? "kept" : "kept by half or more");
+	if (l->scope != LOOK_HEAD)
+		col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_SOME), "by some");
+	col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_EVICTED), l->scope == LOOK_HEAD ? "evicted" : "by none");
+	col += 2 + grid_text(g, r, 0, col + 2, theme_style(t, ROLE_ALWAYS), "first and last: always");
+	if (t->depth == DEPTH_MONO)
+		return;
+	col += 3 + grid_text(g, r, 0, col + 3, dim, scale[look_scale(l)]);
+	for (int i = 0; i < 12; i++) {
+		char glyph[8];
+		struct style s = theme_cell(t, look_ramp(l, l->focus), ((float)i + 0.5f) / 12, glyph);
+		grid_text(g, r, 0, col + 1 + i, s, glyph);
+	}
+}
+
