@@ -10,7 +10,9 @@ enum {
 	AT_HELP = 8,
 	AT_LINE = 16, /* a line is being asked for at the bottom (a file's name) */
 	AT_ASK = 32,  /* a question is open */
-	AT_RESULT = AT_MAPS | AT_TEXT,
+	AT_HEADS = 64,
+	AT_CURVES = 128,
+	AT_RESULT = AT_MAPS | AT_TEXT | AT_HEADS | AT_CURVES,
 	AT_VIEW = AT_START | AT_RESULT | AT_HELP,
 	AT_FORM = AT_START | AT_LINE,
 	AT_ANY = AT_VIEW | AT_LINE | AT_ASK,

@@ -75,6 +75,8 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_SINKS: l->no_sinks = !l->no_sinks; break;
 	case ACTION_VIEW_MAPS: app_show(app, VIEW_MAPS); break;
 	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
+	case ACTION_VIEW_HEADS: app_show(app, VIEW_HEADS); break;
+	case ACTION_VIEW_CURVES: app_show(app, VIEW_CURVES); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
 	case ACTION_SAVE_FIGURE: saving_ask_figure(app); break;
 	default: return marking_act(app, action);

@@ -283,7 +283,12 @@ int look_notch(int budget, int by)
 
 void look_step_budget(struct look *l, int by)
 {
-	l->budget = clamp(look_notch(l->budget, by), least_budget(l->snap), capture_of(l)->n_prompt);
+	look_set_budget(l, look_notch(l->budget, by));
+}
+
+void look_set_budget(struct look *l, int budget)
+{
+	l->budget = clamp(budget, least_budget(l->snap), capture_of(l)->n_prompt);
 }
 
 int look_first_budget(const struct snapshot *s, int asked)

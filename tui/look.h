@@ -96,6 +96,7 @@ void look_next_series(struct look *l, int by);
 
 /* Budgets: two notches per doubling through 128. */
 void look_step_budget(struct look *l, int by);
+void look_set_budget(struct look *l, int budget); /* as far as the prompt allows */
 int look_notch(int budget, int by);
 int look_least_budget(const struct look *l); /* one chosen token */
 int look_first_budget(const struct snapshot *s, int asked);

@@ -21,6 +21,7 @@ enum { VIEW_MAX_FIGURE_METHOD = 8 };
 struct view {
 	unsigned bit;      /* AT_MAPS, ... */
 	const char *title; /* for help */
+	const char *const *reading; /* how to read it: paragraphs for help, NULL behind the last */
 	/* The view's own state, kept in app->state[index of the view]; NULL when it has none. */
 	int (*open)(struct app *app, void **state, struct err *e);
 	void (*close)(void *state);
@@ -37,6 +38,6 @@ struct view {
 		const char *method[VIEW_MAX_FIGURE_METHOD]);
 };
 
-extern const struct view view_start, view_maps, view_text, view_help;
+extern const struct view view_start, view_maps, view_text, view_heads, view_curves, view_help;
 
 #endif

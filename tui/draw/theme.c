@@ -80,6 +80,20 @@ struct style theme_style(const struct theme *t, enum role role)
 	return s;
 }
 
+struct style theme_line(const struct theme *t, int i)
+{
+	/* hues of Okabe and Ito, darker on light backgrounds; the ones that lie farthest apart first */
+	static const int hue[][4] = { /* dark, light, of 16: dark, light */
+		{0xe69f00, 0xa34700, 3, 1}, {0x56b4e9, 0x005a96, 6, 4}, {0x8a8f98, 0x6a6f78, 8, 8}, {0xcc79a7, 0x9b3d73, 5, 5},
+		{0x4fc79a, 0x00694a, 2, 2}, {0xf0e442, 0x7a6a00, 11, 3}, {0xff7b6b, 0xb3261e, 9, 9}, {0xd0d4da, 0x3a3f48, 7, 0},
+		{0x8f96ff, 0x4a4fc4, 12, 12}, {0xb98a5e, 0x7a4a1f, 1, 6},
+	};
+	const int *h = hue[i % (int)(sizeof hue / sizeof *hue)];
+	if (t->depth == DEPTH_MONO)
+		return style_plain;
+	return (struct style){t->light ? pick(t, h[1], h[3]) : pick(t, h[0], h[2]), COLOUR_DEFAULT, 0};
+}
+
 bool theme_half_blocks(const struct theme *t)
 {
 	return t->utf8 && t->depth != DEPTH_MONO;

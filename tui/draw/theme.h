@@ -51,6 +51,8 @@ struct theme {
 };
 
 struct style theme_style(const struct theme *t, enum role role);
+/* Curve i of several: ten hues, then again; one alike where there are no colours. */
+struct style theme_line(const struct theme *t, int i);
 /* Lines of two map rows each are possible: colours, and a charset with half blocks. */
 bool theme_half_blocks(const struct theme *t);
 

@@ -28,34 +28,6 @@ static void help_close(void *state)
 	free(state);
 }
 
-/* Paragraphs; wrapped to the screen. */
-static const char *const reading_maps[] = {
-	"One pane a method, TRUTH first: what the model's own answer read. A row is a layer, its heads averaged, "
-	"or one query head; a column is a stretch of the prompt. Colour is lift: 1\xc3\x97 is the share of "
-	"attention that a uniform map would give a token, 100\xc3\x97 a hundred times that.",
-	"S and W are the first and last tokens, which every method keeps. \xe2\x96\xb2 marks in-prompt sinks: "
-	"tokens that most heads of the layer read whatever is asked.",
-	"best, beside every row: truth's mass on what the method keeps at this budget, as a share of the best "
-	"choice of as many tokens.",
-	"truth's picks: how many of the tokens that truth would choose are chosen. survives from: the smallest "
-	"budget that keeps the token.",
-	"chance: what a random choice finds. untrained: lookahead rows that were never trained. ceiling: truth "
-	"of the odd answer rows against truth of the even ones; no method can be expected to do better.",
-	NULL,
-};
-static const char *const reading_text[] = {
-	"The prompt, coloured by one method (Tab) in the scope (a): one KV head, a layer, or everything. Bold "
-	"and underlined tokens are kept, dim ones evicted; with many heads in the scope: kept by half of them or "
-	"more, by some, by none. The answer stands below.",
-	NULL,
-};
-static const char *const reading_start[] = {
-	"Name a saved capture, or a model (.gguf or a Hugging Face folder) and a prompt. Modules are LookaheadKV "
-	"modules (.safetensors), or the word untrained: random lookahead rows, a control. Tab completes names of "
-	"files.",
-	NULL,
-};
-
 struct page {
 	struct app *app;
 	struct grid *g;
@@ -177,7 +149,7 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	put_typed(&p, under->bit);
 	put_line(&p, 1, theme_style(&app->theme, ROLE_STRONG), "How to read it");
 	p.line++;
-	put_prose(&p, under->bit == AT_MAPS ? reading_maps : under->bit == AT_TEXT ? reading_text : reading_start);
+	put_prose(&p, under->reading);
 	if (under->bit & AT_RESULT)
 		put_checks(&p, app->look.snap);
 	h->n_lines = p.line;

@@ -293,9 +293,25 @@ static const char *maps_figure(const struct app *app, const void *state, struct 
 	return spec->n_method == 0 ? NULL : m->in_heads ? "heads" : "layers";
 }
 
+static const char *const reading[] = {
+	"One pane a method, TRUTH first: what the model's own answer read. A row is a layer, its heads averaged, "
+	"or one query head; a column is a stretch of the prompt. Colour is lift: 1\xc3\x97 is the share of "
+	"attention that a uniform map would give a token, 100\xc3\x97 a hundred times that.",
+	"S and W are the first and last tokens, which every method keeps. \xe2\x96\xb2 marks in-prompt sinks: "
+	"tokens that most heads of the layer read whatever is asked.",
+	"best, beside every row: truth's mass on what the method keeps at this budget, as a share of the best "
+	"choice of as many tokens.",
+	"truth's picks: how many of the tokens that truth would choose are chosen. survives from: the smallest "
+	"budget that keeps the token.",
+	"chance: what a random choice finds. untrained: lookahead rows that were never trained. ceiling: truth "
+	"of the odd answer rows against truth of the even ones; no method can be expected to do better.",
+	NULL,
+};
+
 const struct view view_maps = {
 	.bit = AT_MAPS,
 	.title = "Maps",
+	.reading = reading,
 	.open = maps_open,
 	.close = maps_close,
 	.draw = maps_draw,

@@ -385,9 +385,17 @@ static void start_point(struct app *app, void *state, const struct event *at)
 	}
 }
 
+static const char *const reading[] = {
+	"Name a saved capture, or a model (.gguf or a Hugging Face folder) and a prompt. Modules are LookaheadKV "
+	"modules (.safetensors), or the word untrained: random lookahead rows, a control. Tab completes names of "
+	"files.",
+	NULL,
+};
+
 const struct view view_start = {
 	.bit = AT_START,
 	.title = "Start",
+	.reading = reading,
 	.open = start_open,
 	.close = start_close,
 	.draw = start_draw,

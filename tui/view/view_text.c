@@ -248,9 +248,17 @@ static const char *text_figure(const struct app *app, const void *state, struct 
 	return l->snap->series[l->focus].method < 0 ? NULL : "text";
 }
 
+static const char *const reading[] = {
+	"The prompt, coloured by one method (Tab) in the scope (a): one KV head, a layer, or everything. Bold "
+	"and underlined tokens are kept, dim ones evicted; with many heads in the scope: kept by half of them or "
+	"more, by some, by none. The answer stands below.",
+	NULL,
+};
+
 const struct view view_text = {
 	.bit = AT_TEXT,
 	.title = "Text",
+	.reading = reading,
 	.open = text_open,
 	.close = text_close,
 	.draw = text_draw,
