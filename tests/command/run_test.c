@@ -297,3 +297,39 @@ TEST(command_run, interrupted)
 	CHECK(c && !c->complete && c->n_prompt > 64);
 	capture_unref(c);
 }
+
+static const json_t *eviction_result(const json_t *all, const char *method, int budget)
+{
+	const json_t *list = json_object_get(json_object_get(all, "eviction"), "results"), *one;
+	size_t i;
+	json_array_foreach(list, i, one)
+		if (!strcmp(json_string_value(json_object_get(one, "method")), method) && json_integer_value(json_object_get(one, "budget")) == budget)
+			return one;
+	return NULL;
+}
+
+TEST(command_run, continues_from_evicted_caches)
+{
+	struct program_result r;
+	const char *model = test_scratch("evicted.gguf");
+	tiny_model_gguf(model, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 2});
+	program_run(&r, NULL, "run", "--json", "--raw", "-m", model, "-p", prose, "-n", "9", "--sink", "2", "--window", "8", "-b", "16,1000",
+		"--evict", "snapkv,random", "-q", NULL);
+	json_t *all = PROGRAM_JSON(&r);
+	const json_t *little = eviction_result(all, "random", 16), *everything = eviction_result(all, "snapkv", 1000);
+	CHECK(json_real_value(json_object_get(json_object_get(little, "kl"), "mean")) > 0);
+	CHECK(json_real_value(json_object_get(little, "kept")) < 0.5);
+	CHECK(json_is_null(json_object_get(everything, "first_different")));
+	CHECK(json_string_value(json_object_get(everything, "response")) &&
+		!strcmp(json_string_value(json_object_get(everything, "response")), json_string_value(json_object_get(all, "response"))));
+	CHECK(!(json_real_value(json_object_get(json_object_get(everything, "kl"), "mean")) != 0));
+	CHECK(!(json_real_value(json_object_get(everything, "kept")) != 1));
+	json_decref(all);
+	program_free(&r);
+	program_run(&r, NULL, "run", "--raw", "-m", model, "-p", prose, "-n", "3", "--evict", "h2o", "-q", NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "--evict h2o: was not measured in this run");
+	program_free(&r);
+	program_run(&r, NULL, "run", "--raw", "-m", model, "-p", prose, "-n", "0", "--evict", "snapkv", "-q", NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "no response to compare with");
+	program_free(&r);
+}

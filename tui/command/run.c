@@ -10,6 +10,7 @@
 #include "export/table.h"
 #include "tui/command/command.h"
 #include "tui/command/prompt.h"
+#include "tui/command/run_evict.h"
 #include "tui/command/settings.h"
 #include "tui/command/terminal.h"
 
@@ -23,6 +24,8 @@ struct job {
 	struct lookahead *modules;
 	const struct capture *capture;
 	struct comparison *comparison;
+	struct live *live;           /* with --evict */
+	struct evictions *evictions; /* or NULL */
 	struct measure_timings timings;
 };
 
@@ -114,6 +117,7 @@ static int measure(struct job *job, struct err *e)
 	options.response = job->response;
 	options.response_bytes = job->response_bytes;
 	options.modules = job->modules;
+	options.keep = job->o->evict.n ? &job->live : NULL;
 	stop_on_signals();
 	progress_line_begin(&line, job->o);
 	const struct measure_watch watch = {.progress = &line.progress};
@@ -168,7 +172,7 @@ static json_t *result_json(const struct job *job)
 	const char *text = response_text(c, &n);
 	json_t *timings = json_pack("{s:f, s:f, s:f, s:f}", "load", job->timings.load, "prefill", job->timings.prefill, "lookahead",
 		job->timings.lookahead, "decode", job->timings.decode);
-	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o}",
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o, s:o*}",
 		"model", table_json_text(m->name, strlen(m->name)),
 		"prompt_mode", told(c, "prompt_mode"),
 		"response_source", told(c, "response_source"),
@@ -182,7 +186,8 @@ static json_t *result_json(const struct job *job)
 		"precision", m->precision,
 		"peak_memory_bytes", (json_int_t)engine_peak_memory(),
 		"timings_ms", timings,
-		"compare", table_compare_json(job->comparison));
+		"compare", table_compare_json(job->comparison),
+		"eviction", job->evictions ? evictions_json(job->evictions) : NULL);
 }
 
 static int print_json(const struct job *job, struct err *e)
@@ -224,6 +229,8 @@ static int print_text(const struct job *job, struct err *e)
 	int rc = table_compare_text(job->comparison, "-", e);
 	if (rc)
 		return rc;
+	if (job->evictions)
+		evictions_print(job->evictions);
 	putchar('\n');
 	print_stage("load", t->load, 0);
 	print_stage(", prefill", t->prefill, c->n_prompt);
@@ -256,6 +263,8 @@ static int work(struct job *job, struct err *e)
 	}
 	if (!rc)
 		rc = compare(job, e);
+	if (!rc)
+		rc = run_evict(&job->evictions, job->live, job->comparison, o, e);
 	if (rc)
 		return rc;
 	return o->json ? print_json(job, e) : print_text(job, e);
@@ -265,7 +274,9 @@ static int run(const struct options *o, struct err *e)
 {
 	struct job job = {.o = o};
 	int rc = work(&job, e);
+	evictions_free(job.evictions);
 	comparison_free(job.comparison);
+	live_close(job.live);
 	capture_unref(job.capture);
 	lookahead_free(job.modules);
 	model_close(job.model);
