@@ -161,7 +161,7 @@ class Adapters:
             for proj in self.PROJ:
                 if (index, proj) not in lora:
                     continue
-                a, b = (torch.from_numpy(x).float() for x in lora[index, proj])
+                a, b = (x if torch.is_tensor(x) else torch.from_numpy(x).float() for x in lora[index, proj])
                 owner = layer.self_attn if proj in "qkvo" else layer.mlp
                 linear = getattr(owner, proj + "_proj")
                 self.handles.append(linear.register_forward_hook(self.hook(a, b, scale, first)))
