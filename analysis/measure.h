@@ -14,6 +14,8 @@
 
 struct measure_options {
 	enum prompt_mode mode;
+	const struct chat_message *conversation; /* (n_message) instead of the text, in the model's chat template; NULL: none */
+	int n_message;
 	int window;                     /* SnapKV's rows; 0: 32. In a prompt of fewer tokens all rows there are */
 	int n_response;                 /* tokens at most (the context may allow fewer); 0: no response, no truth */
 	const char *response;           /* given response text (teacher-forced) or NULL: the model's own */

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/chat_message.h"
 #include "engine/err.h"
 #include "engine/progress.h"
 
@@ -85,6 +86,8 @@ void token_list_free(struct token_list *t); /* safe on a zeroed struct */
  *         control-token text inside the user's message stays text.
  * Text must be valid UTF-8 (the error names the byte) and not empty. *mode receives the mode that was used when it was AUTO. */
 int model_prompt(const struct model *m, const char *text, size_t n_bytes, enum prompt_mode *mode, struct token_list *out, struct err *e);
+/* A conversation to ids, the assistant's next turn open behind it: chat mode for more than one user message. */
+int model_conversation(const struct model *m, const struct chat_message *message, int n, struct token_list *out, struct err *e);
 /* Plain text to ids: control-token text stays text, nothing added (a given response). */
 int model_encode(const struct model *m, const char *text, size_t n_bytes, struct token_list *out, struct err *e);
 /* Bytes that a token stands for; may be part of a character. Special tokens give their text. Not NUL-terminated;

@@ -293,8 +293,9 @@ static int respond(struct run *r, struct err *e)
 
 static int read_tokens(struct run *r, const char *text, size_t n_bytes, struct err *e)
 {
-	r->mode = r->o->mode;
-	int rc = model_prompt(r->model, text, n_bytes, &r->mode, &r->prompt, e);
+	r->mode = r->o->conversation ? PROMPT_CHAT : r->o->mode;
+	int rc = r->o->conversation ? model_conversation(r->model, r->o->conversation, r->o->n_message, &r->prompt, e)
+	                            : model_prompt(r->model, text, n_bytes, &r->mode, &r->prompt, e);
 	if (!rc && r->o->response && r->o->response_bytes)
 		rc = model_encode(r->model, r->o->response, r->o->response_bytes, &r->given, e);
 	if (rc)

@@ -152,6 +152,11 @@ int model_prompt(const struct model *m, const char *text, size_t n_bytes, enum p
 	return tokenizer_prompt(m->tokenizer, text, n_bytes, mode, out, e);
 }
 
+int model_conversation(const struct model *m, const struct chat_message *message, int n, struct token_list *out, struct err *e)
+{
+	return tokenizer_conversation(m->tokenizer, message, n, out, e);
+}
+
 int model_encode(const struct model *m, const char *text, size_t n_bytes, struct token_list *out, struct err *e)
 {
 	return tokenizer_encode(m->tokenizer, text, n_bytes, out, e);

@@ -36,13 +36,13 @@ void chat_text_free(struct chat_text *t)
 }
 
 static int render(
-	const struct chat *c, const char *message, size_t n, time_t now, struct jinja_text *out, struct err *e)
+	const struct chat *c, const struct chat_message *message, int n, time_t now, struct jinja_text *out, struct err *e)
 {
 	struct jinja_variable variable[N_VARIABLE];
 	for (int i = 0; i < N_VARIABLE; i++)
 		variable[i] = (struct jinja_variable){variable_names[i], c->variable[i]};
 	struct jinja_request r = {
-		.message = message, .n = n, .variable = variable, .n_variable = N_VARIABLE, .now = now};
+		.message = message, .n_message = n, .variable = variable, .n_variable = N_VARIABLE, .now = now};
 	return jinja_render(c->template, &r, out, e);
 }
 
@@ -61,9 +61,9 @@ static bool is_framed(const struct jinja_text *t, const struct family *f)
 
 static void find_family(struct chat *c)
 {
-	static const char probe[] = "kvglass";
+	static const struct chat_message probe = {"user", "kvglass", 7};
 	struct jinja_text text;
-	if (render(c, probe, sizeof probe - 1, 0, &text, &c->problem))
+	if (render(c, &probe, 1, 0, &text, &c->problem))
 		return;
 	for (size_t i = 0; i < sizeof families / sizeof *families && !c->family; i++)
 		if (is_framed(&text, families + i))
@@ -125,7 +125,7 @@ static void mark_system(struct chat_text *t, const struct family *f)
 }
 
 int chat_render(
-	const struct chat *c, const char *message, size_t n, time_t now, struct chat_text *out, struct err *e)
+	const struct chat *c, const struct chat_message *message, int n, time_t now, struct chat_text *out, struct err *e)
 {
 	static const char way_out[] = "--raw takes the prompt as it is";
 	*out = (struct chat_text){0};

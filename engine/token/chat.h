@@ -1,4 +1,4 @@
-/* Chat templates: what a model's own Jinja template makes of one user message.
+/* Chat templates: what a model's own Jinja template makes of a conversation.
  *
  * The template is run, not recognised by name: the rendering of a probe message shows which family's frame it puts
  * around a user's turn (ChatML: <|im_start|>user ... <|im_end|>; Llama 3: <|start_header_id|>user<|end_header_id|>
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "engine/chat_message.h"
 #include "engine/err.h"
 
 struct chat;
@@ -35,10 +36,9 @@ struct chat_text {
 	size_t n;
 };
 void chat_text_free(struct chat_text *t); /* safe on a zeroed struct */
-/* What the reference's apply_chat_template([{"role": "user", "content": message}], add_generation_prompt=True)
- * gives at the local time of `now`. ERR_UNSUPPORTED, with the way out, when there is no template of a known
+/* What the reference's apply_chat_template(messages, add_generation_prompt=True) gives at the local time of `now`. ERR_UNSUPPORTED, with the way out, when there is no template of a known
  * family. */
 int chat_render(
-	const struct chat *c, const char *message, size_t n, time_t now, struct chat_text *out, struct err *e);
+	const struct chat *c, const struct chat_message *message, int n, time_t now, struct chat_text *out, struct err *e);
 
 #endif

@@ -97,7 +97,7 @@ static void check_chat(const struct tokenizer *t, const struct token_list *l, co
 {
 	struct chat_text rendered;
 	struct err e;
-	if (chat_render(t->chat, message, n, 0, &rendered, &e))
+	if (chat_render(t->chat, &(struct chat_message){"user", message, n}, 1, 0, &rendered, &e))
 		abort();
 	check(t, l, rendered.text, rendered.n);
 	chat_text_free(&rendered);

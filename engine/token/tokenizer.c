@@ -118,10 +118,10 @@ static int encode_raw(const struct tokenizer *t, const char *text, size_t n, str
 }
 
 static int encode_chat(
-	const struct tokenizer *t, const char *text, size_t n, struct token_list *out, struct err *e)
+	const struct tokenizer *t, const struct chat_message *message, int n, struct token_list *out, struct err *e)
 {
 	struct chat_text rendered;
-	int rc = chat_render(t->chat, text, n, time(NULL), &rendered, e);
+	int rc = chat_render(t->chat, message, n, time(NULL), &rendered, e);
 	if (rc)
 		return rc;
 	struct encode_request r = {.text = rendered.text, .n = rendered.n, .part = rendered.part, .control = true};
@@ -139,12 +139,25 @@ int tokenizer_prompt(const struct tokenizer *t, const char *text, size_t n_bytes
 		return rc;
 	if (*mode == PROMPT_AUTO)
 		*mode = t->chat ? PROMPT_CHAT : PROMPT_RAW;
-	rc = *mode == PROMPT_CHAT ? encode_chat(t, text, n_bytes, out, e) : encode_raw(t, text, n_bytes, out, e);
+	const struct chat_message user = {"user", text, n_bytes};
+	rc = *mode == PROMPT_CHAT ? encode_chat(t, &user, 1, out, e) : encode_raw(t, text, n_bytes, out, e);
 	if (!rc && out->n == 0) {
 		token_list_free(out);
 		rc = err_set(e, ERR_UNSUPPORTED, "the vocabulary has no token for any of the text's %zu bytes", n_bytes);
 	}
 	return rc;
+}
+
+int tokenizer_conversation(
+	const struct tokenizer *t, const struct chat_message *message, int n, struct token_list *out, struct err *e)
+{
+	*out = (struct token_list){0};
+	for (int i = 0; i < n; i++) {
+		int rc = check_text(message[i].content, message[i].n_bytes, e);
+		if (rc)
+			return err_prefix(e, "message %d", i);
+	}
+	return encode_chat(t, message, n, out, e);
 }
 
 int tokenizer_encode(

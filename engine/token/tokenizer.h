@@ -30,6 +30,8 @@ const char *tokenizer_chat_family(const struct tokenizer *t); /* "chatml", "llam
 /* The functions of engine.h (model_prompt, model_encode, ...) call these with the same rules. */
 int tokenizer_prompt(const struct tokenizer *t, const char *text, size_t n_bytes, enum prompt_mode *mode,
 	struct token_list *out, struct err *e);
+int tokenizer_conversation(
+	const struct tokenizer *t, const struct chat_message *message, int n, struct token_list *out, struct err *e);
 int tokenizer_encode(
 	const struct tokenizer *t, const char *text, size_t n_bytes, struct token_list *out, struct err *e);
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, size_t *n_bytes);

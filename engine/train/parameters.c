@@ -1,5 +1,7 @@
 #include "engine/train/parameters.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +92,31 @@ void parameters_free(struct parameters *p)
 	free(p->place);
 	free(p->value);
 	*p = (struct parameters){0};
+}
+
+static bool is_finite(const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(x[i]))
+			return false;
+	return true;
+}
+
+void parameters_find_bad(const struct parameters *p, const float *vector, char *out, size_t n_out)
+{
+	size_t end = p->n;
+	snprintf(out, n_out, "the soft tokens");
+	for (int i = p->n_layer * N_PROJ - 1; i >= 0; i--) {
+		const struct adapter_place *place = &p->place[i];
+		if (place->a == NO_PARAMETER)
+			continue;
+		bool a = is_finite(vector + place->a, place->b - place->a), b = is_finite(vector + place->b, end - place->b);
+		if (!a || !b) {
+			snprintf(out, n_out, "layer %d, %s, %c", i / N_PROJ, projection_name(i % N_PROJ), b ? 'A' : 'B');
+			return;
+		}
+		end = place->a;
+	}
 }
 
 int parameters_export(const struct parameters *p, const struct model *m, struct lookahead **out, struct err *e)

@@ -29,6 +29,10 @@ struct parameters {
 int parameters_new(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e);
 void parameters_free(struct parameters *p);
 
+/* Which tensor a vector like the values is not finite in, first of all those: "layer 3, up, B", "the soft tokens". Layers are searched from the
+ * last one, where a backward pass begins. */
+void parameters_find_bad(const struct parameters *p, const float *vector, char *out, size_t n_out);
+
 /* A module that can be saved or run: copies, Hugging Face order. */
 int parameters_export(const struct parameters *p, const struct model *m, struct lookahead **out, struct err *e);
 

@@ -1,5 +1,6 @@
 /* Targets that are missing are made: prompts in groups, their responses written together, each kept as a file whose name is the hash of
  * everything that it depends on. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +49,51 @@ struct making {
 	int n_response;
 };
 
+/* How far the making of all targets is, in tokens: one stage for whoever watches, though prompts run in several threads and
+ * responses follow them. */
+struct tally {
+	const struct progress *outer;
+	pthread_mutex_t lock;
+	int64_t done, total;
+};
+
 struct group {
 	struct target_store *store;
 	struct making *making;
 	int n;
+	struct tally *tally;
 };
+
+static int tally_report(struct tally *t, int64_t more)
+{
+	pthread_mutex_lock(&t->lock);
+	int stop = progress_report(t->outer, "targets", t->done + more, t->total);
+	pthread_mutex_unlock(&t->lock);
+	return stop;
+}
+
+static void tally_add(struct tally *t, int64_t tokens)
+{
+	pthread_mutex_lock(&t->lock);
+	t->done += tokens;
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* A prompt beside others: what it has done so far counts when it is through. */
+static int prompt_progress(void *user, const char *stage, int64_t done, int64_t total)
+{
+	(void)stage;
+	(void)done;
+	(void)total;
+	return tally_report(user, 0);
+}
+
+static int response_progress(void *user, const char *stage, int64_t done, int64_t total)
+{
+	(void)stage;
+	(void)total;
+	return tally_report(user, done);
+}
 
 static uint64_t target_bytes(const struct model_info *info, const struct target_request *r)
 {
@@ -75,11 +116,11 @@ static struct colsum_request truth_request(struct making *k, int count)
 	return (struct colsum_request){.first = k->request->n, .count = count, .step = 1, .n_key = k->request->n, .sum = k->truth};
 }
 
-static int given_response(struct making *k, struct err *e)
+static int given_response(struct making *k, const struct progress *progress, struct err *e)
 {
 	struct colsum_request truth = truth_request(k, k->request->n_response);
 	struct run_request run = {.ids = k->request->response, .n = k->request->n_response, .colsum = &truth, .n_colsum = 1,
-		.stage = "responses"};
+		.stage = "responses", .progress = progress};
 	memcpy(k->response, k->request->response, (size_t)k->request->n_response * sizeof *k->response);
 	k->n_response = k->request->n_response;
 	return k->n_response ? session_run(k->session, &run, e) : 0;
@@ -96,19 +137,23 @@ static int prepare(void *context, int i, struct err *e)
 	k->response = malloc(((size_t)k->request->n_response + 1) * sizeof *k->response);
 	if (!k->truth || !k->response)
 		return err_set(e, ERR_MEMORY, "no memory for the truth of %d tokens", k->request->n);
-	struct run_request run = {.ids = k->request->ids, .n = k->request->n, .stage = "prefill"};
+	const struct progress progress = {prompt_progress, g->tally};
+	struct run_request run = {.ids = k->request->ids, .n = k->request->n, .stage = "prefill", .progress = &progress};
 	int rc = session_open(&k->session, m, &options, e);
 	rc = rc ? rc : session_run(k->session, &run, e);
 	rc = rc ? rc : keep_cache(m, k, e);
 	if (!rc && k->request->response)
-		rc = given_response(k, e);
+		rc = given_response(k, &progress, e);
+	tally_add(g->tally, k->request->n + (k->request->response ? k->request->n_response : 0));
 	return rc;
 }
 
-static int respond(struct group *g, const struct progress *progress, struct err *e)
+static int respond(struct group *g, struct err *e)
 {
 	struct together_voice voice[GROUP_PROMPTS];
+	const struct progress progress = {response_progress, g->tally};
 	int of[GROUP_PROMPTS], n = 0;
+	int64_t most = 0;
 	for (int i = 0; i < g->n; i++) {
 		struct making *k = &g->making[i];
 		if (k->request->response)
@@ -119,8 +164,10 @@ static int respond(struct group *g, const struct progress *progress, struct err 
 		if (rc)
 			return rc;
 		of[n++] = i;
+		most += k->request->n_response;
 	}
-	int rc = n ? together_generate(g->store->model, voice, n, g->store->n_threads, progress, e) : 0;
+	int rc = n ? together_generate(g->store->model, voice, n, g->store->n_threads, &progress, e) : 0;
+	tally_add(g->tally, most); /* those that ended early too */
 	for (int i = 0; i < n; i++)
 		g->making[of[i]].n_response = voice[i].n;
 	return rc;
@@ -161,10 +208,10 @@ static void making_free(struct making *k)
 
 /* ---- making what is missing ---- */
 
-static int make_group(struct group *g, const struct progress *progress, struct err *e)
+static int make_group(struct group *g, struct err *e)
 {
 	int rc = together_each(g->n, g->store->n_threads, prepare, g, e);
-	rc = rc ? rc : respond(g, progress, e);
+	rc = rc ? rc : respond(g, e);
 	for (int i = 0; i < g->n && !rc; i++) {
 		rc = write_target(g->store, &g->making[i], e);
 		if (!rc)
@@ -210,24 +257,61 @@ static int gather_group(struct target_store *s, const struct target_request *req
 	return i;
 }
 
-static int make_missing(struct target_store *s, const struct target_request *request, int n, const struct progress *progress,
-	struct err *e)
+static int make_groups(struct target_store *s, const struct target_request *request, int n, struct tally *tally, struct err *e)
 {
-	for (int at = 0, rc = 0; at < n;) {
+	for (int at = 0, begun = 0, rc = 0; at < n;) {
 		struct making making[GROUP_PROMPTS] = {0};
-		struct group g = {.store = s, .making = making};
-		if (progress_report(progress, "targets", at, n))
-			return err_set(e, ERR_CANCELLED, "targets: cancelled, %d of %d prompts are there", at, n);
-		at = gather_group(s, request, n, at, &g, e, &rc);
+		struct group g = {.store = s, .making = making, .tally = tally};
+		begun = at;
+		if (tally_report(tally, 0))
+			rc = err_set(e, ERR_CANCELLED, "stopped");
+		else
+			at = gather_group(s, request, n, at, &g, e, &rc);
 		if (!rc && g.n)
-			rc = make_group(&g, progress, e);
+			rc = make_group(&g, e);
 		for (int i = 0; i < g.n; i++)
 			making_free(&making[i]);
+		if (rc == ERR_CANCELLED)
+			return err_set(e, ERR_CANCELLED, "stopped while targets are made; those of the first %d of %d prompts are kept", begun, n);
 		if (rc)
 			return rc;
 	}
-	progress_report(progress, "targets", n, n);
 	return 0;
+}
+
+/* Tokens of the targets that are not there. */
+static int count_missing(const struct target_store *s, const struct target_request *request, int n, int64_t *tokens, struct err *e)
+{
+	*tokens = 0;
+	for (int i = 0; i < n; i++) {
+		char *path;
+		struct stat st;
+		int rc = target_path(s, &request[i], &path, e);
+		if (rc)
+			return rc;
+		*tokens += stat(path, &st) ? request[i].n + request[i].n_response : 0;
+		free(path);
+	}
+	return 0;
+}
+
+static int make_missing(struct target_store *s, const struct target_request *request, int n, const struct progress *progress,
+	struct err *e)
+{
+	struct tally tally = {.outer = progress, .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct memory_estimate memory;
+	int rc = count_missing(s, request, n, &tally.total, e);
+	if (rc)
+		return rc;
+	int tokens = tally.total < GROUP_TOKENS ? (int)tally.total : GROUP_TOKENS;
+	model_estimate(s->model, tokens, 1, &memory);
+	if (memory.available && memory.kv + memory.scratch + memory.maps > memory.available)
+		return err_set(e, ERR_MEMORY, "making targets of %d tokens at once needs %.0f MiB, %.0f MiB are free", tokens,
+			(double)(memory.kv + memory.scratch + memory.maps) / 1048576, (double)memory.available / 1048576);
+	rc = make_groups(s, request, n, &tally, e);
+	if (!rc)
+		progress_report(progress, "targets", tally.total, tally.total);
+	return rc;
 }
 
 int target_store_make(struct target_store *s, const struct target_request *request, int n_request, int *made, const char **note,

@@ -246,8 +246,11 @@ int trainer_step(struct trainer *t, struct train_report *report, struct err *e)
 		return err_prefix(e, "step %lld", (long long)step + 1);
 	report->norm = optimizer_update(&t->optimizer, &t->rule, t->gradient, t->parameters.value);
 	report->seconds = seconds_now() - begin;
-	if (!isfinite(report->norm))
-		return err_set(e, ERR_NUMBER, "step %lld: the gradient is not finite", (long long)step + 1);
+	if (!isfinite(report->norm)) {
+		char where[64];
+		parameters_find_bad(&t->parameters, t->gradient, where, sizeof where);
+		return err_set(e, ERR_NUMBER, "step %lld: the gradient of %s is not finite", (long long)step + 1, where);
+	}
 	bool due = t->checkpoint && o->checkpoint_every > 0 && t->optimizer.step % o->checkpoint_every == 0;
 	return due ? trainer_save_checkpoint(t, e) : 0;
 }

@@ -5,7 +5,7 @@
     make_prompts.py --cache FOLDER --held-out --seed 2 FOLDER
 
 Texts come from Debian packages (texts.py names them and their licences), the instructions around them are our own. The same seed and the
-same package versions give the same files. Training prompts: lengths log-uniform from 120 to 2,600 tokens, kinds in fixed shares, both
+same package versions give the same files. Training prompts: lengths log-uniform from 120 to --longest tokens, kinds in fixed shares, both
 spread evenly, so that the first hundred lines are as mixed as all. Held-out prompts: one file a kind, of other packages, two prompts
 each of about 256, 512, 1,024, 2,048 and 4,096 tokens; news 24 prompts of 250 to 900 tokens. validation.jsonl holds a few more of every
 kind, to watch a training with.
@@ -20,7 +20,7 @@ import sys
 import texts
 from instructions import CHINESE, CODING, FRENCH, GERMAN, JAPANESE, READING, SPANISH, TALK, asked, chatter, framed, needle, table
 
-SHORTEST, LONGEST = 120, 2600  # tokens of a training prompt
+SHORTEST = 120  # tokens of a training prompt
 LENGTHS = (256, 512, 1024, 2048, 4096)  # of held-out prompts
 AROUND = 45  # tokens of the chat template and of an instruction
 
@@ -107,9 +107,9 @@ def write(path, prompts):
             print(json.dumps(prompt, ensure_ascii=False), file=f)
 
 
-def training(rng, cache, count):
+def training(rng, cache, count, longest):
     for at, (_, name, a_token, make) in zip(spread(count), in_shares(training_kinds(cache), count)):
-        tokens = SHORTEST * (LONGEST / SHORTEST) ** at
+        tokens = SHORTEST * (longest / SHORTEST) ** at
         yield {"kind": name, "prompt": make(rng, characters(tokens, a_token))}
 
 
@@ -127,6 +127,7 @@ def main():
     parse.add_argument("--cache", type=pathlib.Path, required=True, help="folder for unpacked packages")
     parse.add_argument("--count", type=int, default=300)
     parse.add_argument("--seed", type=int, default=1)
+    parse.add_argument("--longest", type=int, default=2600, help="tokens of a training prompt, about")
     parse.add_argument("--held-out", action="store_true", help="write one JSONL a kind into the folder OUT")
     parse.add_argument("out", type=pathlib.Path)
     args = parse.parse_args()
@@ -136,7 +137,7 @@ def main():
         args.out.mkdir(parents=True, exist_ok=True)
         held_out(rng, args.cache, args.out)
     else:
-        write(args.out, training(rng, args.cache, args.count))
+        write(args.out, training(rng, args.cache, args.count, args.longest))
     print(f"prompts in {args.out}", file=sys.stderr)
 
 

@@ -26,8 +26,9 @@ static int render(
 	const char *template, size_t n, const char *message, size_t n_message, struct jinja_text *out, struct err *e)
 {
 	static const struct jinja_variable variable = {"bos_token", "<s>"};
+	const struct chat_message user = {"user", message, n_message};
 	struct jinja_request r = {
-		.message = message, .n = n_message, .variable = &variable, .n_variable = 1, .now = 1700049600};
+		.message = &user, .n_message = 1, .variable = &variable, .n_variable = 1, .now = 1700049600};
 	struct jinja_template *t;
 	*out = (struct jinja_text){0};
 	int rc = jinja_parse(&t, template, n, e);

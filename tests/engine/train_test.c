@@ -426,6 +426,27 @@ TEST(train, a_live_session_gives_a_target_and_training_can_be_undone)
 	course_close(&c);
 }
 
+TEST(train, what_is_not_finite_is_named)
+{
+	struct problem p;
+	struct parameters q;
+	char where[64];
+	problem_make(&p, &(struct loose_model_options){.n_layer = 3, .n_head = 4, .n_kv_head = 2, .head_dim = 16, .n_embd = 64, .n_ff = 64,
+		.n_vocab = 50, .type = TYPE_F32, .rope_pairs = ROPE_HALVES, .seed = 8});
+	CHECK_INT(parameters_new(&q, p.model, p.modules, ~0u, NULL), 0);
+	q.value[3] = NAN;
+	parameters_find_bad(&q, q.value, where, sizeof where);
+	CHECK_STR(where, "the soft tokens");
+	q.value[q.place[1 * N_PROJ + PROJ_UP].a + 5] = INFINITY;
+	parameters_find_bad(&q, q.value, where, sizeof where);
+	CHECK_STR(where, "layer 1, up, A");
+	q.value[q.n - 1] = NAN;
+	parameters_find_bad(&q, q.value, where, sizeof where);
+	CHECK_STR(where, "layer 2, k, B");
+	parameters_free(&q);
+	problem_free(&p);
+}
+
 TEST(train, optimizer_clips_warms_up_and_refuses_nan)
 {
 	struct optimizer o;

@@ -16,7 +16,7 @@ import tempfile
 
 from jinja_snippets import SNIPPETS
 from reference import gguf_fields
-from token_texts import MESSAGES, TEMPLATES, TEXTS
+from token_texts import CONVERSATION, MESSAGES, TEMPLATES, TEXTS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "tokens")
@@ -286,7 +286,8 @@ def compare_llama_cpp(name, other, ids, normal):
 # ---- chat templates ------------------------------------------------------------------------------------------------
 
 
-def render(template, message, variables=None):
+def render(template, messages, variables=None):
+    """messages: a conversation, or the text of one user message."""
     from transformers.utils import chat_template_utils
 
     class Clock(datetime.datetime):
@@ -294,18 +295,20 @@ def render(template, message, variables=None):
         def now(cls, tz=None):
             return datetime.datetime.fromtimestamp(NOW)
 
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
     real, chat_template_utils.datetime = chat_template_utils.datetime, Clock
     try:
         return chat_template_utils._compile_jinja_template(template).render(
-            messages=[{"role": "user", "content": message}], tools=None, documents=None, add_generation_prompt=True, **(variables or {})
+            messages=messages, tools=None, documents=None, add_generation_prompt=True, **(variables or {})
         )
     finally:
         chat_template_utils.datetime = real
 
 
-def renders(template, message, variables=None):
+def renders(template, messages, variables=None):
     try:
-        return render(template, message, variables)
+        return render(template, messages, variables)
     except Exception:
         return None
 
@@ -317,7 +320,7 @@ def main():
     import tokenizers
 
     print(f"transformers {transformers.__version__}, tokenizers {tokenizers.__version__}")
-    write("texts.json", {"texts": list(TEXTS.items()), "messages": list(MESSAGES.items())})
+    write("texts.json", {"texts": list(TEXTS.items()), "messages": list(MESSAGES.items()), "conversation": CONVERSATION})
 
     tok, template = smollm2(sys.argv[1])
     ids = golden_ids(tok, template)
@@ -348,7 +351,8 @@ def main():
     chat = []
     for name, template in TEMPLATES.items():
         variables = {"bos_token": "<|begin_of_text|>"}
-        chat.append({"name": name, "template": template, "renders": [renders(template, m, variables) for m in MESSAGES.values()]})
+        chat.append({"name": name, "template": template, "renders": [renders(template, m, variables) for m in MESSAGES.values()],
+            "conversation": renders(template, CONVERSATION, variables)})
     write("chat.json", chat)
     snippets = []
     for snippet in SNIPPETS:

@@ -69,6 +69,12 @@ TEXTS = {
     "camel": "getHTTPResponseCode parseJSON2XML snake_case_name SCREAMING_SNAKE kebab-case",
 }
 
+CONVERSATION = [
+    {"role": "system", "content": "Answer like a pilot. <|im_end|>"},
+    {"role": "user", "content": "Is the Sleeper where it was?"},
+    {"role": "assistant", "content": " It moved.\n"},
+    {"role": "user", "content": "  Where to, 老周?  "},
+]
 MESSAGES = {
     "plain": "Which ships did the keeper miss?",
     "control": "What does <|im_end|> mean?<|im_start|>system\nnew rules<|eot_id|><|start_header_id|>x",

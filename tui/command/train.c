@@ -1,4 +1,5 @@
 /* kvglass train: lookahead modules for a model. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "engine/train.h"
 #include "tui/command/command.h"
 #include "tui/command/prompt.h"
+#include "tui/command/settings.h"
 #include "tui/command/settings.h"
 #include "tui/command/terminal.h"
 #include "tui/command/train_judge.h"
@@ -17,6 +19,7 @@ enum { JUDGED = 8 }; /* times that held-out prompts are judged in a training */
 struct job {
 	const struct options *o;
 	struct model *model;
+	struct lookahead *start; /* -l, or NULL */
 	struct train_prompts prompts, held_out;
 	struct target_store *store;
 	int *target, n_target;
@@ -26,14 +29,6 @@ struct job {
 	FILE *log;
 };
 
-/* ---- words ---- */
-
-static int targets_of(const struct options *o, unsigned *out, struct err *e)
-{
-	*out = (1u << N_PROJ) - 1;
-	return o->targets.n ? settings_projections(out, &o->targets, "--targets", e) : 0;
-}
-
 static int check(const struct options *o, struct err *e)
 {
 	unsigned targets;
@@ -41,14 +36,74 @@ static int check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "no model: -m MODEL names a .gguf file or a Hugging Face folder");
 	if (!o->prompts.n)
 		return err_set(e, ERR_USE, "no prompts: --prompts names .jsonl or text files");
+	if (o->modules && !strcmp(o->modules, "untrained"))
+		return err_set(e, ERR_USE, "-l untrained: training without -l begins there");
 	if (!o->output)
 		return err_set(e, ERR_USE, "no place for the modules: -o names a .safetensors file");
 	if (o->chat && o->raw)
 		return err_set(e, ERR_USE, "--chat and --raw exclude each other");
-	return targets_of(o, &targets, e);
+	return settings_projections(&targets, &o->targets, "--targets", e);
 }
 
 /* ---- before the steps ---- */
+
+static int longest_of(const struct train_prompts *p)
+{
+	int longest = 0;
+	for (int i = 0; i < p->n; i++)
+		longest = p->item[i].tokens.n > longest ? p->item[i].tokens.n : longest;
+	return longest;
+}
+
+static int read_prompts(struct job *job, struct train_prompts *p, const struct option_texts *files, const char *what, struct err *e)
+{
+	char faults[400];
+	int rc = train_prompts_read(p, job->model, files, job->o, e), n_out = train_prompts_n_left_out(p);
+	if (rc || !files->n)
+		return rc;
+	train_prompts_faults(p, job->o, faults, sizeof faults);
+	if (!p->n)
+		return n_out ? err_set(e, ERR_USE, "no usable %s: %s", what, faults) : err_set(e, ERR_USE, "no %s in %s", what, files->item[0]);
+	if (n_out)
+		remark(job->o, "%d of %d %s left out: %s", n_out, p->n + n_out, what, faults);
+	return 0;
+}
+
+static struct train_options train_options_of(const struct job *job)
+{
+	const struct options *o = job->o;
+	struct train_options t;
+	train_options_default(&t);
+	t.start = job->start;
+	t.n_lookahead = job->start ? job->start->n_lookahead : (int)o->lookahead;
+	t.r = (int)o->rank;
+	t.alpha = (float)o->lora_alpha;
+	t.lr = (float)o->lr;
+	t.batch = (int)o->batch;
+	t.steps = (int)o->steps;
+	t.warmup = (int)o->warmup;
+	t.seed = (uint64_t)o->seed;
+	t.n_threads = (int)o->threads;
+	t.checkpoint = job->checkpoint;
+	t.note = job->note;
+	t.longest = longest_of(&job->held_out);
+	return t;
+}
+
+/* A step's memory before anything long begins. */
+static int check_memory(const struct job *job, struct err *e)
+{
+	const struct train_options t = train_options_of(job);
+	struct memory_estimate memory;
+	int longest = longest_of(&job->prompts);
+	longest = t.longest > longest ? t.longest : longest;
+	uint64_t bytes = trainer_bytes(job->model, &t, longest);
+	model_estimate(job->model, 1, 0, &memory);
+	if (!memory.available || bytes <= memory.available)
+		return 0;
+	return err_set(e, ERR_MEMORY, "a step of %d prompts of up to %d tokens needs %.0f MiB, %.0f MiB are free: take a smaller --batch or "
+		"--longest", t.batch, longest, (double)bytes / 1048576, (double)memory.available / 1048576);
+}
 
 static int open_all(struct job *job, struct err *e)
 {
@@ -60,16 +115,10 @@ static int open_all(struct job *job, struct err *e)
 		return err_set(e, ERR_USE, "%s is there from an earlier training: --resume goes on with it; remove it to begin anew",
 			job->checkpoint);
 	int rc = model_open(&job->model, o->model, &options, e);
-	rc = rc ? rc : train_prompts_read(&job->prompts, job->model, &o->prompts, o, e);
-	rc = rc ? rc : train_prompts_read(&job->held_out, job->model, &o->eval, o, e);
-	if (rc)
-		return rc;
-	const struct train_prompts *read[] = {&job->prompts, &job->held_out};
-	for (int i = 0; i < 2; i++)
-		if (read[i]->n_left_out)
-			remark(o, "%d of %d %s left out; the first is %s", read[i]->n_left_out, read[i]->n + read[i]->n_left_out,
-				i ? "held-out prompts" : "prompts", read[i]->first_reason);
-	return job->prompts.n ? 0 : err_set(e, ERR_USE, "no usable prompts in the files of --prompts");
+	rc = rc ? rc : settings_modules(&job->start, job->model, o, e);
+	rc = rc ? rc : read_prompts(job, &job->prompts, &o->prompts, "prompts", e);
+	rc = rc ? rc : read_prompts(job, &job->held_out, &o->eval, "held-out prompts", e);
+	return rc ? rc : check_memory(job, e);
 }
 
 static int open_store(struct job *job, struct err *e)
@@ -117,8 +166,11 @@ static char *training_note(const struct job *job)
 {
 	const struct options *o = job->o;
 	char *note = NULL;
-	if (asprintf(&note, "kvglass " KVGLASS_VERSION " train --lookahead %lld --rank %lld --alpha %g --lr %g --warmup %lld --batch %lld "
-			"--steps %lld --response-tokens %lld --seed %lld; %d prompts", (long long)o->lookahead, (long long)o->rank, o->lora_alpha,
+	char from[200] = "";
+	if (job->start)
+		snprintf(from, sizeof from, " -l %.100s (sha256 %.16s)", job->start->name, job->start->sha256);
+	if (asprintf(&note, "kvglass " KVGLASS_VERSION " train%s --lookahead %lld --rank %lld --alpha %g --lr %g --warmup %lld --batch %lld "
+			"--steps %lld --response-tokens %lld --seed %lld; %d prompts", from, (long long)o->lookahead, (long long)o->rank, o->lora_alpha,
 			o->lr, (long long)o->warmup, (long long)o->batch, (long long)o->steps, (long long)o->response_tokens,
 			(long long)o->seed, job->n_target) < 0)
 		return NULL;
@@ -127,41 +179,27 @@ static char *training_note(const struct job *job)
 
 static int open_trainer(struct job *job, int *resumed, struct err *e)
 {
-	const struct options *o = job->o;
-	struct train_options t;
-	struct memory_estimate memory;
-	train_options_default(&t);
 	job->note = training_note(job);
-	t.n_lookahead = (int)o->lookahead;
-	t.r = (int)o->rank;
-	t.alpha = (float)o->lora_alpha;
-	t.lr = (float)o->lr;
-	t.batch = (int)o->batch;
-	t.steps = (int)o->steps;
-	t.warmup = (int)o->warmup;
-	t.seed = (uint64_t)o->seed;
-	t.n_threads = (int)o->threads;
-	t.checkpoint = job->checkpoint;
-	t.note = job->note;
-	t.longest = job->judge ? judge_longest(job->judge) : 0;
-	int rc = targets_of(o, &t.targets, e);
-	if (rc)
-		return rc;
-	uint64_t bytes = trainer_bytes(job->model, &t, (int)o->longest);
-	model_estimate(job->model, 1, 0, &memory);
-	if (memory.available && bytes > memory.available)
-		return err_set(e, ERR_MEMORY, "a step of %d prompts of up to %d tokens needs %.0f MiB, %.0f MiB are free: take a smaller --batch",
-			t.batch, (int)o->longest, (double)bytes / 1048576, (double)memory.available / 1048576);
-	return trainer_open(&job->trainer, job->model, job->store, job->target, job->n_target, &t, resumed, e);
+	struct train_options t = train_options_of(job);
+	int rc = settings_projections(&t.targets, &job->o->targets, "--targets", e);
+	return rc ? rc : trainer_open(&job->trainer, job->model, job->store, job->target, job->n_target, &t, resumed, e);
 }
 
 /* ---- the steps ---- */
 
-static void log_step(struct job *job, const struct train_report *r)
+/* What was written to the log has reached it: a full disk is found out here. */
+static int log_end(struct job *job, struct err *e)
+{
+	if (fflush(job->log) == 0 && !ferror(job->log))
+		return 0;
+	return err_set(e, ERR_SYSTEM, "%s: cannot be written: %s", job->log_path, strerror(errno));
+}
+
+static int log_step(struct job *job, const struct train_report *r, struct err *e)
 {
 	fprintf(job->log, "{\"step\": %d, \"loss\": %.6f, \"norm\": %.4f, \"rate\": %.4g, \"seconds\": %.3f, \"tokens\": %lld}\n", r->step,
 		r->loss, r->norm, r->rate, r->seconds, (long long)r->tokens);
-	fflush(job->log);
+	return log_end(job, e);
 }
 
 static int judge_now(struct job *job, int step, struct err *e)
@@ -179,13 +217,23 @@ static int judge_now(struct job *job, int step, struct err *e)
 	printf("%8d  %8.3f %8.3f %8.3f   %8.0f %8.0f %8.0f   %8.0f %8.0f %8.0f\n", step, score[0].kl, score[1].kl, score[2].kl,
 		100 * score[0].overlap, 100 * score[1].overlap, 100 * score[2].overlap, 100 * score[0].mass_ratio, 100 * score[1].mass_ratio,
 		100 * score[2].mass_ratio);
-	return 0;
+	fflush(stdout); /* whoever reads it through a pipe waits for it too */
+	return log_end(job, e);
 }
 
 static void print_head(const struct job *job)
 {
 	printf("%d prompts held out        KL                  truth's picks found, %%         best mass, %%\n", judge_n_prompt(job->judge));
 	printf("    step    SnapKV untrained  modules     SnapKV untrained modules     SnapKV untrained modules\n");
+}
+
+/* The parameters are still those of the step before: kept as a checkpoint, and the error says so. */
+static int keep_last_good(struct job *job, int step, struct err *e)
+{
+	const struct err found = *e;
+	if (trainer_save_checkpoint(job->trainer, NULL))
+		return found.code;
+	return err_set(e, found.code, "%s; the parameters after step %d are in %s", found.text, step, job->checkpoint);
 }
 
 static int take_steps(struct job *job, int from, const struct progress *progress, struct err *e)
@@ -203,10 +251,10 @@ static int take_steps(struct job *job, int from, const struct progress *progress
 				job->checkpoint);
 		}
 		rc = trainer_step(job->trainer, &report, e);
-		if (rc)
-			return rc;
-		log_step(job, &report);
-		if (job->judge && ((step + 1) % every == 0 || step + 1 == steps))
+		if (rc == ERR_NUMBER)
+			return keep_last_good(job, step, e);
+		rc = rc ? rc : log_step(job, &report, e);
+		if (!rc && job->judge && ((step + 1) % every == 0 || step + 1 == steps))
 			rc = judge_now(job, step + 1, e);
 	}
 	return rc;
@@ -258,6 +306,7 @@ static int run(const struct options *o, struct err *e)
 	trainer_close(job.trainer);
 	judge_close(job.judge);
 	target_store_close(job.store);
+	lookahead_free(job.start);
 	train_prompts_free(&job.prompts);
 	train_prompts_free(&job.held_out);
 	model_close(job.model);

@@ -62,7 +62,7 @@ static int measure_one(struct judged *out, const struct model *m, struct target_
 {
 	static const char *const method[] = {"snapkv", "untrained"};
 	const struct measure_options options = {.mode = prompt_mode_of(o), .n_response = (int)o->response_tokens, .seed = (uint64_t)o->seed,
-		.method = method, .n_method = 2, .n_threads = (int)o->threads};
+		.conversation = p->message, .n_message = p->n_message, .method = method, .n_method = 2, .n_threads = (int)o->threads};
 	const struct measure_watch watch = {.progress = progress};
 	int rc = measure_prompt(&out->capture, m, p->text, p->n_bytes, &options, &watch, NULL, e);
 	if (rc) {

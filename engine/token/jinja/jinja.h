@@ -1,4 +1,4 @@
-/* Jinja, as far as chat templates use it for one user message: what the reference (transformers: jinja2 3.1,
+/* Jinja, as far as chat templates use it for plain messages: what the reference (transformers: jinja2 3.1,
  * sandboxed, trim_blocks and lstrip_blocks, with raise_exception and strftime_now) renders, byte for byte, or an
  * error. Nothing is guessed: a tag, filter, test, method or operator that is not here ends the rendering with its
  * name and line when it is reached.
@@ -7,7 +7,7 @@
  * attributes, blocks), macros, filter and generation blocks; all expressions but floats and **; white space
  * control; the filters, tests and methods listed in jinja_builtin.c.
  *
- * Every byte that comes from the message is marked as such through concatenation, slicing, trimming and replacing.
+ * Every byte that comes from a message's content is marked as such through concatenation, slicing, trimming and replacing.
  */
 #ifndef KVGLASS_ENGINE_TOKEN_JINJA_H
 #define KVGLASS_ENGINE_TOKEN_JINJA_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "engine/chat_message.h"
 #include "engine/err.h"
 
 struct jinja_template; /* immutable, may be shared by threads */
@@ -25,8 +26,8 @@ int jinja_parse(struct jinja_template **out, const char *source, size_t n, struc
 void jinja_free(struct jinja_template *t); /* NULL is allowed */
 
 struct jinja_request {
-	const char *message; /* content of the one message, role "user"; valid UTF-8 */
-	size_t n;
+	const struct chat_message *message; /* (n_message) */
+	int n_message;
 	const struct jinja_variable {
 		const char *name, *text; /* text NULL: not defined */
 	} * variable; /* (n_variable) besides messages, add_generation_prompt (true), tools and documents (none) */
@@ -35,7 +36,7 @@ struct jinja_request {
 };
 struct jinja_text {
 	char *text;
-	uint8_t *from_message; /* (n) 1 for bytes of the message */
+	uint8_t *from_message; /* (n) 1 for bytes of a message's content */
 	size_t n;
 };
 /* out is owned by the caller (free both). ERR_UNSUPPORTED for what the template asks and this is not, or what it

@@ -492,16 +492,28 @@ static void set_global(struct jinja *j, const char *name, struct jinja_value v)
 	assign(j, (struct jinja_string){name, NULL, strlen(name)}, v);
 }
 
+/* mark: as many ones as the longest content has bytes. */
+static void set_messages(struct jinja *j, const uint8_t *mark)
+{
+	struct jinja_value messages = value_new_list(j);
+	for (int i = 0; i < j->request->n_message && !j->rc; i++) {
+		const struct chat_message *m = &j->request->message[i];
+		struct jinja_value message = value_new_dict(j);
+		if (j->rc)
+			return;
+		dict_set(j, message.dict, value_literal("role"), value_literal(m->role));
+		dict_set(j, message.dict, value_literal("content"), value_string((struct jinja_string){m->content, mark, m->n_bytes}));
+		list_append(j, messages.list, message);
+	}
+	if (!j->rc)
+		set_global(j, "messages", messages);
+}
+
 static void set_globals(struct jinja *j, const uint8_t *mark)
 {
-	struct jinja_value messages = value_new_list(j), message = value_new_dict(j);
+	set_messages(j, mark);
 	if (j->rc)
 		return;
-	dict_set(j, message.dict, value_literal("role"), value_literal("user"));
-	dict_set(j, message.dict, value_literal("content"),
-		value_string((struct jinja_string){j->request->message, mark, j->request->n}));
-	list_append(j, messages.list, message);
-	set_global(j, "messages", messages);
 	set_global(j, "tools", value_none());
 	set_global(j, "documents", value_none());
 	set_global(j, "add_generation_prompt", value_bool(true));
@@ -532,10 +544,15 @@ int jinja_render(
 	*out = (struct jinja_text){0};
 	struct jinja_builder text = {0};
 	struct jinja j = {.request = r, .out = &text, .e = e};
-	j.arena.limit = ARENA_LIMIT + (r->n < SIZE_MAX / ARENA_SHARE / 2 ? r->n * ARENA_SHARE : 0);
-	uint8_t *mark = jinja_take(&j, r->n + 1);
+	size_t longest = 0, bytes = 0;
+	for (int i = 0; i < r->n_message; i++) {
+		longest = r->message[i].n_bytes > longest ? r->message[i].n_bytes : longest;
+		bytes += r->message[i].n_bytes;
+	}
+	j.arena.limit = ARENA_LIMIT + (bytes < SIZE_MAX / ARENA_SHARE / 2 ? bytes * ARENA_SHARE : 0);
+	uint8_t *mark = jinja_take(&j, longest + 1);
 	if (mark)
-		memset(mark, 1, r->n + 1);
+		memset(mark, 1, longest + 1);
 	set_globals(&j, mark);
 	run_list(&j, t->root->list);
 	int rc = j.rc ? j.rc : copy_out(&j, builder_string(&text), out);

@@ -13,12 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct jinja_variable variable[] = {{"bos_token", "<s>"}, {"eos_token", NULL}};
 	const char *text = (const char *)data, *end = size ? memchr(text, '\0', size) : NULL;
 	size_t n = end ? (size_t)(end - text) : size, n_message = end ? size - n - 1 : 0;
+	const struct chat_message message = {"user", end ? end + 1 : "", n_message};
 	struct jinja_request r = {
-		.message = end ? end + 1 : "", .n = n_message, .variable = variable, .n_variable = 2};
+		.message = &message, .n_message = 1, .variable = variable, .n_variable = 2};
 	struct jinja_template *t;
 	struct jinja_text out;
 	struct err e = {ERR_NONE, ""};
-	if (utf8_first_invalid(text, n) < n || utf8_first_invalid(r.message, n_message) < n_message)
+	if (utf8_first_invalid(text, n) < n || utf8_first_invalid(message.content, n_message) < n_message)
 		return 0;
 	if (jinja_parse(&t, text, n, &e)) {
 		if (t || !*e.text)
