@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tui/settings_act.h"
 #include "tui/view/frame.h"
 #include "tui/draw/layout.h"
 #include "tui/draw/number.h"
@@ -23,11 +24,13 @@ const struct view *app_view(enum view_index i)
 
 /* ---- opening ---- */
 
-static struct run_order order_of(const struct screen_options *o)
+static struct run_order order_of(struct app *app)
 {
-	return (struct run_order){.model = o->model, .prompt = o->prompt, .prompt_bytes = o->prompt_bytes,
-		.prompt_file = o->prompt_file,
-		.modules = o->modules, .load = o->load, .device = o->device, .measure = o->measure};
+	const struct screen_options *o = app->options;
+	struct run_order order = {.model = o->model, .prompt = o->prompt, .prompt_bytes = o->prompt_bytes,
+		.prompt_file = o->prompt_file, .modules = o->modules};
+	settings_of_run(app, &order);
+	return order;
 }
 
 static void begin(struct app *app)
@@ -37,7 +40,7 @@ static void begin(struct app *app)
 	if (o->capture || (o->model && (o->prompt || o->prompt_file))) {
 		app->root = app->view = VIEW_MAPS;
 		app->asked_by_command_line = true;
-		struct run_order order = order_of(o);
+		struct run_order order = order_of(app);
 		if (o->capture)
 			app_open_capture(app, o->capture);
 		else
@@ -51,10 +54,15 @@ int app_open(struct app *app, const struct screen_options *o, const struct theme
 {
 	struct evaluation_options evaluation = {.protocol = o->protocol, .seed = o->measure.seed, .preset = o->preset};
 	*app = (struct app){.options = o, .theme = *theme, .rows = LAYOUT_MIN_ROWS, .cols = LAYOUT_MIN_COLS};
+	app->protocol = o->preset ? o->preset->protocol : o->protocol;
+	app->preset = o->preset;
+	app->seed = o->measure.seed;
 	app->look.asked_budget = o->budget;
 	if (o->history)
 		history_load(&app->history, o->history);
-	int rc = worker_open(&app->worker, &evaluation, e);
+	int rc = switches_open(&app->switches, o->words, e);
+	if (!rc)
+		rc = worker_open(&app->worker, &evaluation, e);
 	for (int i = 0; !rc && i < N_VIEW; i++)
 		rc = views[i]->open(app, &app->state[i], e);
 	if (rc)
@@ -71,6 +79,7 @@ void app_close(struct app *app)
 	for (int i = 0; i < N_VIEW; i++)
 		if (app->state[i])
 			views[i]->close(app->state[i]);
+	switches_close(&app->switches);
 	look_free(&app->look);
 	if (app->options->history && history_save(&app->history, app->options->history, &e))
 		fprintf(stderr, "%s\n", e.text); /* kept from the screen and shown after it */
@@ -94,6 +103,7 @@ void app_say(struct app *app, enum role role, const char *format, ...)
 
 void app_show(struct app *app, enum view_index view)
 {
+	app->panel.open &= (views[view]->bit & AT_RESULT) != 0;
 	app->view = view;
 	if (views[view]->bit & AT_RESULT)
 		app->from_result = false;
@@ -101,7 +111,7 @@ void app_show(struct app *app, enum view_index view)
 
 unsigned app_where(const struct app *app)
 {
-	return app->question ? AT_ASK : app->line ? AT_LINE : views[app->view]->bit;
+	return app->question ? AT_ASK : app->line ? AT_LINE : app->panel.open ? AT_OPTIONS : views[app->view]->bit;
 }
 
 static const char *last_part(const char *path)
@@ -204,5 +214,7 @@ void app_draw(struct app *app, struct grid *g)
 		draw_waiting(app, g);
 	else
 		views[app->view]->draw(app, app->state[app->view], g);
+	if (app->panel.open)
+		panel_draw(app, g);
 	frame_bottom(app, g);
 }

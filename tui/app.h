@@ -11,10 +11,12 @@
 #include "tui/difference.h"
 #include "tui/line/field.h"
 #include "tui/line/history.h"
+#include "tui/switches.h"
 #include "tui/look.h"
 #include "tui/screen.h"
 #include "tui/draw/theme.h"
 #include "tui/view.h"
+#include "tui/view/panel_options.h"
 #include "tui/worker/errand.h"
 #include "tui/worker/worker.h"
 
@@ -33,6 +35,16 @@ struct app {
 	bool by_escape;   /* the action comes from the Esc key, which goes back but never leaves */
 	bool from_result; /* the start screen was called from a result: back goes there */
 	void *state[N_VIEW];
+	struct panel panel;
+	unsigned help_bit; /* where help was called from */
+
+	/* settings, and what of them is in force */
+	struct switches switches;
+	bool settings_changed; /* since the program began: the next run takes them from there */
+	struct protocol protocol;
+	const struct preset *preset; /* or NULL */
+	uint64_t seed;
+	bool reopen; /* colours, characters or background were changed: the terminal is to be opened anew */
 	int rows, cols;
 
 	/* one line at the bottom */

@@ -8,6 +8,7 @@
 #include "tui/draw/layout.h"
 #include "tui/marking.h"
 #include "tui/saving.h"
+#include "tui/settings_act.h"
 
 /* ---- questions ---- */
 
@@ -77,6 +78,8 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
 	case ACTION_VIEW_HEADS: app_show(app, VIEW_HEADS); break;
 	case ACTION_VIEW_CURVES: app_show(app, VIEW_CURVES); break;
+	case ACTION_OPTIONS: app->panel.open = true; break;
+	case ACTION_OPTION_DEFAULTS: settings_reset_protocol(app); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
 	case ACTION_SAVE_FIGURE: saving_ask_figure(app); break;
 	default: return marking_act(app, action);
@@ -125,6 +128,7 @@ static void act_on_program(struct app *app, enum action_id action)
 		break;
 	case ACTION_HELP:
 		app->under_help = app->view;
+		app->help_bit = app_where(app);
 		app_show(app, VIEW_HELP);
 		break;
 	case ACTION_BACK:
@@ -154,6 +158,10 @@ void app_act(struct app *app, enum action_id action)
 		line_act(app, action);
 	else if (result_view && !app->look.snap)
 		act_on_program(app, action); /* nothing to look at yet */
+	else if (app->panel.open && panel_act(app, action))
+		return;
+	else if (app->panel.open && action != ACTION_HELP && act_on_look(app, action))
+		return;
 	else if (action == ACTION_BACK && result_view && app->look.marking)
 		app->look.marking = false;
 	else if (!app_view(app->view)->act(app, app->state[app->view], action) && !(result_view && act_on_look(app, action)))
@@ -197,6 +205,10 @@ static void on_point(struct app *app, const struct event *event)
 {
 	const struct view *v = app_view(app->view);
 	bool ready = !(v->bit & AT_RESULT) || app->look.snap;
+	if (app->panel.open && !app->question && !app->line) {
+		panel_point(app, event);
+		return;
+	}
 	if (v->point && ready && !app->question && !app->line && app->rows >= LAYOUT_MIN_ROWS &&
 		app->cols >= LAYOUT_MIN_COLS) {
 		*app->message = '\0';

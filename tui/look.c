@@ -53,6 +53,7 @@ void look_take(struct look *l, const struct snapshot *s)
 		l->from = l->span = 0;
 		l->moved = l->settled = false;
 	}
+	l->budget = clamp(l->budget, look_least_budget(l), s->capture->n_prompt); /* another protocol may protect more */
 	/* others may have come before it */
 	int same = old && l->focus < old->n_series ? snapshot_find(s, old->series[l->focus].name) : 0;
 	l->focus = same < 0 ? 0 : same;

@@ -35,18 +35,46 @@ static void turn(struct app *app, struct term *t, struct grid *g)
 		frame(app, t, g);
 }
 
-static int converse(struct term *t, const struct screen_options *o, struct err *e)
+/* Colours, characters or background were changed while the program runs. */
+static int open_anew(struct app *app, struct term **t, struct grid *g, struct err *e)
 {
-	struct app app;
-	struct grid g = {.ascii = !term_theme(t)->utf8};
-	int rc = app_open(&app, o, term_theme(t), e);
+	char color[24], charset[24], background[24];
+	struct term_options look = {.color = color, .charset = charset, .background = background};
+	option_choice_word(OPT_color, app->switches.now.color, color);
+	option_choice_word(OPT_charset, app->switches.now.charset, charset);
+	option_choice_word(OPT_background, app->switches.now.background, background);
+	app->reopen = false;
+	term_close(*t);
+	*t = NULL;
+	int rc = term_open(t, &look, e);
 	if (rc)
 		return rc;
-	if (term_notice(t))
-		app_say(&app, ROLE_WARN, "%s", term_notice(t));
-	for (turn(&app, t, &g); !app.quit; turn(&app, t, &g))
-		term_wait(t, worker_fd(app.worker), -1);
-	if (app.failure.code)
+	app->theme = *term_theme(*t);
+	g->ascii = !app->theme.utf8;
+	if (term_notice(*t))
+		app_say(app, ROLE_WARN, "%s", term_notice(*t));
+	return 0;
+}
+
+static int converse(struct term **t, const struct screen_options *o, struct err *e)
+{
+	struct app app;
+	struct grid g = {.ascii = !term_theme(*t)->utf8};
+	int rc = app_open(&app, o, term_theme(*t), e);
+	if (rc)
+		return rc;
+	if (term_notice(*t))
+		app_say(&app, ROLE_WARN, "%s", term_notice(*t));
+	while (!rc) {
+		turn(&app, *t, &g);
+		if (app.quit)
+			break;
+		if (app.reopen)
+			rc = open_anew(&app, t, &g, e);
+		else
+			term_wait(*t, worker_fd(app.worker), -1);
+	}
+	if (!rc && app.failure.code)
 		rc = err_set(e, app.failure.code, "%s", app.failure.text);
 	app_close(&app);
 	grid_free(&g);
@@ -62,7 +90,7 @@ int screen_run(const struct screen_options *o, struct err *e)
 	int rc = term_open(&t, &look, e);
 	if (rc)
 		return rc;
-	rc = converse(t, o, e);
+	rc = converse(&t, o, e);
 	term_close(t);
 	return rc;
 }

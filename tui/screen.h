@@ -5,7 +5,10 @@
 #include "analysis/measure.h"
 #include "analysis/protocol.h"
 
+struct options; /* a parsed command line */
+
 struct screen_options {
+	const struct options *words; /* what the rest came from, for settings that change later; NULL: defaults */
 	const char *capture;  /* .kvg to open, or NULL */
 	const char *model;    /* path, or NULL: the start screen asks */
 	const char *prompt;   /* text or NULL */

@@ -29,9 +29,25 @@ static void type_text(struct stage_hand *h, const char *text)
 		press(h, code);
 }
 
+/* Other colours, characters or background than before. */
+static void dress(struct stage_hand *h)
+{
+	char color[24], charset[24], background[24];
+	struct term_options look = {.color = color, .charset = charset, .background = background};
+	struct err e;
+	option_choice_word(OPT_color, h->app.switches.now.color, color);
+	option_choice_word(OPT_charset, h->app.switches.now.charset, charset);
+	option_choice_word(OPT_background, h->app.switches.now.background, background);
+	term_theme_plain(&h->app.theme, &look, &e); /* the table has checked its words */
+	h->grid.ascii = !h->app.theme.utf8;
+	h->app.reopen = false;
+}
+
 /* Views know where things are from the last frame, as for a person. */
 static void draw(struct stage_hand *h)
 {
+	if (h->app.reopen)
+		dress(h);
 	app_draw(&h->app, &h->grid);
 }
 
@@ -128,7 +144,7 @@ int script_run(const struct screen_options *o, struct err *e)
 		if (!rc && h.app.failure.code)
 			rc = err_set(e, h.app.failure.code, "%s", h.app.failure.text);
 		if (!rc && o->dump)
-			rc = dump_write(o->dump, &h.grid, &theme, e);
+			rc = dump_write(o->dump, &h.grid, &h.app.theme, e);
 		app_close(&h.app);
 	}
 	grid_free(&h.grid);

@@ -5,6 +5,7 @@
 
 #include "analysis/protocol.h"
 #include "tui/command/nearest.h"
+#include "tui/command/options.h"
 
 static const struct typed table[] = {
 #define TYPED(id, name_, argument_, takes_, views_, help_)                                                     \
@@ -76,15 +77,36 @@ static const char *choice(const char *words, int i, char out[40])
 	return out;
 }
 
+static const char *kept_name(int i)
+{
+	for (int id = 0; id < N_OPTION; id++)
+		if ((option_table[id].commands & KEPT) && i-- == 0)
+			return option_table[id].name;
+	return NULL;
+}
+
+static const char *setting_word(const char *before, int i, char out[40])
+{
+	int n;
+	enum option_id id = *before ? option_kept(before, strlen(before)) : N_OPTION;
+	if (!*before)
+		return kept_name(i);
+	if (id == OPT_preset)
+		return i < (preset_list(&n), n) ? preset_list(&n)[i].name : NULL;
+	bool has_words = id != N_OPTION && (option_table[id].type == OPTION_CHOICE || option_table[id].type == OPTION_DEVICE);
+	return has_words ? choice(option_table[id].argument, i, out) : NULL;
+}
+
 const char *typed_word(const struct typed *t, const char *before, int i, char out[40])
 {
 	int n;
-	(void)before;
 	switch (t->takes) {
 	case TAKES_CHOICE:
 		return choice(t->argument, i, out);
 	case TAKES_METHOD:
 		return i < (method_list(&n), n) ? method_list(&n)[i].name : NULL;
+	case TAKES_SETTING:
+		return setting_word(before, i, out);
 	case TAKES_PRESET:
 		return i < (preset_list(&n), n) ? preset_list(&n)[i].name : NULL;
 	default:

@@ -35,8 +35,7 @@ int typed_parse(struct typed_line *out, const char *line, unsigned where, struct
 
 /* Names that may stand at the line's beginning, of actions and commands: number i there, NULL after the last. */
 const char *typed_name(int i, unsigned where);
-/* Words an argument may be, as far as the table alone knows: choices, presets, settings' names and, with n_before 1, the
- * values of setting `before`. NULL after the last; out holds 40 bytes. */
+/* Words an argument may be, as far as tables know them: number i or NULL after the last. `before` is the word before it, or "". */
 const char *typed_word(const struct typed *t, const char *before, int i, char out[40]);
 
 #define TYPED(id, name, argument, takes, views, help) void typed_##id(struct app *app, const char *text);

@@ -155,7 +155,7 @@ TEST(options, tables_are_consistent)
 {
 	for (int id = 0; id < N_OPTION; id++) {
 		const struct option_info *a = &option_table[id];
-		CHECK(a->commands != 0 && (a->commands & ~(unsigned)IN_EVERY) == 0);
+		CHECK(a->commands != 0 && (a->commands & ~(unsigned)(IN_EVERY | KEPT)) == 0);
 		CHECK((a->argument == NULL) == (a->type == OPTION_FLAG));
 		CHECK(a->low <= a->high);
 		for (int other = id + 1; other < N_OPTION; other++) {

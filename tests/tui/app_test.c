@@ -440,3 +440,44 @@ TEST(app, the_line_completes_and_remembers)
 	CHECK(!s.app.line);
 	close_set(&s);
 }
+
+TEST(app, another_protocol_is_evaluated_beside_the_common_one_and_back)
+{
+	struct stage_set s;
+	struct swap swap;
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	const struct look *l = &s.app.look;
+	const struct evaluation *usual = l->snap->evaluation;
+	int snapkv = snapshot_find(l->snap, "snapkv");
+	CHECK(!l->snap->common && !swap_count(&s.app.look, snapkv, look_scope(l), &swap));
+	perform(&s, "set pool max");
+	perform(&s, "set kernel 8");
+	CHECK(strstr(s.app.message, "must be odd") != NULL);
+	app_wait_until_idle(&s.app);
+	CHECK_INT(evaluation_protocol(l->snap->evaluation)->score.pool, POOL_MAX);
+	CHECK_INT(evaluation_protocol(l->snap->evaluation)->score.kernel, 7);
+	CHECK(l->snap->common == usual); /* not computed twice */
+	CHECK(swap_count(&s.app.look, snapkv, look_scope(l), &swap));
+	CHECK(swap.in > 0 && swap.in == swap.out); /* as many protected: what comes in pushes as much out */
+	int in = 0, out = 0;
+	for (int token = 0; token < 300; token++) {
+		in += swap_of(&s.app.look, snapkv, token) > 0;
+		out += swap_of(&s.app.look, snapkv, token) < 0;
+	}
+	CHECK(in == (int)swap.in && out == (int)swap.out);
+	perform(&s, "preset snapkv-kvpress");
+	app_wait_until_idle(&s.app);
+	CHECK_INT(evaluation_protocol(l->snap->evaluation)->select.window, 64);
+	CHECK_INT(evaluation_protocol(l->snap->evaluation)->select.sink, 0);
+	CHECK(l->snap->common == usual && l->budget >= 65);
+	perform(&s, "set sink 3"); /* over the preset */
+	app_wait_until_idle(&s.app);
+	CHECK_INT(evaluation_protocol(l->snap->evaluation)->select.window, 64);
+	CHECK_INT(evaluation_protocol(l->snap->evaluation)->select.sink, 3);
+	press(&s.app, "D");
+	app_wait_until_idle(&s.app);
+	CHECK(l->snap->evaluation == usual && !l->snap->common);
+	perform(&s, "set colour 16");
+	CHECK(strstr(s.app.message, "did you mean color?") != NULL);
+	close_set(&s);
+}

@@ -65,6 +65,7 @@ static void write_protocol(FILE *out, const struct figure_command *f)
 	write_whole(out, OPT_sink, p->select.sink, p->select.sink != usual.select.sink);
 	write_whole(out, OPT_window, p->select.window, p->select.window != usual.select.window);
 	write_choice(out, OPT_pool, (int)p->score.pool, p->score.pool != usual.score.pool);
+	write_choice(out, OPT_group, (int)p->score.group, p->score.group != usual.score.group);
 	write_whole(out, OPT_kernel, p->score.kernel, p->score.pool != POOL_NONE && p->score.kernel != usual.score.kernel);
 	if (preset) {
 		fprintf(out, " --%s", option_table[OPT_preset].name);

@@ -295,6 +295,86 @@ void options_free(struct options *o)
 	o->n_argument = 0;
 }
 
+/* ---- one by one ---- */
+
+enum option_id option_kept(const char *name, size_t n_bytes)
+{
+	for (int id = 0; id < N_OPTION; id++)
+		if ((option_table[id].commands & KEPT) && strlen(option_table[id].name) == n_bytes &&
+			!memcmp(option_table[id].name, name, n_bytes))
+			return (enum option_id)id;
+	return N_OPTION;
+}
+
+static size_t value_bytes(enum option_type type)
+{
+	switch (type) {
+	case OPTION_FLAG: return sizeof(option_flag);
+	case OPTION_TEXT: return sizeof(option_text);
+	case OPTION_WHOLE: return sizeof(option_whole);
+	case OPTION_REAL: return sizeof(option_real);
+	case OPTION_CHOICE: return sizeof(option_choice);
+	case OPTION_PAIR: return sizeof(struct option_pair);
+	case OPTION_DEVICE: return sizeof(struct option_device);
+	default: return 0; /* lists are owned */
+	}
+}
+
+int options_set(struct options *o, enum option_id id, const char *value, struct err *e)
+{
+	union {
+		option_whole whole;
+		option_real real;
+		option_text text;
+		struct option_pair pair;
+		struct option_device device;
+	} before;
+	const char *wanted = value ? value : option_table[id].initial;
+	void *field = (char *)o + field_offset[id];
+	size_t n = value_bytes(option_table[id].type);
+	if (n == 0)
+		return err_set(e, ERR_USE, "%s is a list, which cannot be changed here", option_table[id].name);
+	memcpy(&before, field, n);
+	set_absent(o, id);
+	int rc = wanted ? set_value(o, id, wanted, e) : 0;
+	if (rc)
+		memcpy(field, &before, n);
+	else
+		o->given[id] = value != NULL;
+	return rc;
+}
+
+void options_say(const struct options *o, enum option_id id, char *out, size_t size)
+{
+	static const char *const device[] = {[DEVICE_AUTO] = "auto", [DEVICE_CPU] = "cpu", [DEVICE_CUDA] = "cuda"};
+	const void *field = (const char *)o + field_offset[id];
+	char word[24];
+	*out = '\0';
+	switch (option_table[id].type) {
+	case OPTION_TEXT:
+		snprintf(out, size, "%s", *(const option_text *)field ? *(const option_text *)field : "");
+		break;
+	case OPTION_WHOLE:
+		if (*(const option_whole *)field >= 0)
+			snprintf(out, size, "%lld", (long long)*(const option_whole *)field);
+		break;
+	case OPTION_REAL:
+		if (*(const option_real *)field >= 0)
+			snprintf(out, size, "%.9g", *(const option_real *)field);
+		break;
+	case OPTION_CHOICE:
+		option_choice_word(id, *(const option_choice *)field, word);
+		snprintf(out, size, "%s", word);
+		break;
+	case OPTION_DEVICE:
+		snprintf(out, size, ((const struct option_device *)field)->index ? "%s:%d" : "%s",
+			device[((const struct option_device *)field)->choice], ((const struct option_device *)field)->index);
+		break;
+	default:
+		break;
+	}
+}
+
 /* ---- words ---- */
 
 struct reader {

@@ -24,7 +24,8 @@ enum { /* sets of commands */
 #define COMMAND(ID, name, arguments, fewest, most, summary, description) IN_##ID = 1 << COMMAND_##ID,
 #include "tui/commands.def"
 #undef COMMAND
-	IN_EVERY = (1 << N_COMMAND) - 1
+	IN_EVERY = (1 << N_COMMAND) - 1,
+	KEPT = 1 << 30 /* no command: may stand in the configuration file, and :set changes it */
 };
 
 struct command_info {
@@ -98,7 +99,8 @@ struct options {
 	enum command_id command;
 	const char **argument; /* words that are not options, in order */
 	int n_argument;
-	bool given[N_OPTION]; /* on the command line, not by default */
+	bool given[N_OPTION]; /* on the command line or by options_set(), not by default */
+	bool configured[N_OPTION]; /* by the configuration file, where the command line is silent */
 #define OPTION(GROUP, field, name, letter, TYPE, argument, initial, low, high, commands, help) option_type_##TYPE field;
 #include "tui/options.def"
 #undef OPTION
@@ -113,6 +115,14 @@ struct options {
  * ends parsing without further complaint. On failure nothing needs freeing. */
 int options_parse(struct options *out, enum command_id command, int argc, char **argv, int first, struct err *e);
 void options_free(struct options *o);
+
+/* The option of that name that may be kept in the configuration file; N_OPTION: there is none. */
+enum option_id option_kept(const char *name, size_t n_bytes);
+/* Another value for one option, which is then given; NULL: its default, and it is not. A text points to `value`. On failure, which
+ * begins with the value, the option is as before. Not for lists. */
+int options_set(struct options *o, enum option_id id, const char *value, struct err *e);
+/* A value as it would be typed, "" for none. */
+void options_say(const struct options *o, enum option_id id, char *out, size_t size);
 
 /* The word of a choice as typed, for messages and for writing command lines. Owned by nobody: copied into out (24 bytes). */
 void option_choice_word(enum option_id id, int value, char out[24]);

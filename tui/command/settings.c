@@ -6,6 +6,7 @@
 #include "tui/command/nearest.h"
 #include "tui/command/prompt.h"
 
+_Static_assert(REDUCE_MEAN == 0 && REDUCE_MAX == 1 && REDUCE_SUM == 2 && REDUCE_NONE == 3, "order of --group in tui/options.def");
 _Static_assert(POOL_NONE == 0 && POOL_AVG == 1 && POOL_MAX == 2, "order of --pool in tui/options.def");
 
 static int unknown_preset(const char *name, struct err *e)
@@ -34,17 +35,25 @@ int settings_check(const struct options *o, struct err *e)
 	return protocol_check(&p, e);
 }
 
+/* A preset states every switch: one of the command line is not changed by what a file says besides. */
+static bool counts(const struct options *o, enum option_id id)
+{
+	return o->given[id] || (o->configured[id] && !GIVEN(o, preset));
+}
+
 struct protocol settings_protocol(const struct options *o)
 {
 	struct protocol p = o->preset ? preset_find(o->preset)->protocol : protocol_default();
-	if (GIVEN(o, sink))
+	if (counts(o, OPT_sink))
 		p.select.sink = (int)o->sink;
-	if (GIVEN(o, window))
+	if (counts(o, OPT_window))
 		p.select.window = (int)o->window;
-	if (GIVEN(o, pool))
+	if (counts(o, OPT_pool))
 		p.score.pool = (enum pool)o->pool;
-	if (GIVEN(o, kernel))
+	if (counts(o, OPT_kernel))
 		p.score.kernel = (int)o->kernel;
+	if (counts(o, OPT_group))
+		p.score.group = (enum reduce)o->group;
 	return p;
 }
 

@@ -8,7 +8,7 @@
 
 /* --kernel is odd, --preset is known, and the like: what words alone can tell. */
 int settings_check(const struct options *o, struct err *e);
-/* The common protocol or that of --preset, with --sink, --window, --pool and --kernel where they were typed. */
+/* The common protocol or that of --preset, with --sink, --window, --pool, --kernel and --group where they were typed. */
 struct protocol settings_protocol(const struct options *o);
 /* The preset of that name with another protocol, in *room; NULL for no name. */
 const struct preset *settings_preset(const char *name, const struct protocol *protocol, struct preset *room);

@@ -49,6 +49,7 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 	char background[24], struct preset *room)
 {
 	struct screen_options s = {
+		.words = o,
 		.capture = o->n_argument ? o->argument[0] : NULL,
 		.model = o->model,
 		.prompt = t->prompt.text,

@@ -183,13 +183,16 @@ static void draw_head_labels(const struct app *app, const struct maps *m, struct
 	}
 }
 
+/* How maps become scores: pooling, and how query heads are reduced where it is not the mean. */
 static void say_scoring(const struct app *app, char *out, size_t out_bytes)
 {
+	static const char *const group[] = {[REDUCE_MEAN] = "", [REDUCE_MAX] = ", group max", [REDUCE_SUM] = ", group sum",
+		[REDUCE_NONE] = ", per query head"};
 	const struct scoring *score = &evaluation_protocol(app->look.snap->evaluation)->score;
 	if (score->pool == POOL_NONE)
-		snprintf(out, out_bytes, "no pool");
+		snprintf(out, out_bytes, "no pool%s", group[score->group]);
 	else
-		snprintf(out, out_bytes, "%s pool %d", pool_name(score->pool), score->kernel);
+		snprintf(out, out_bytes, "%s pool %d%s", pool_name(score->pool), score->kernel, group[score->group]);
 }
 
 /* What a pane shows, in at most `room` columns: details go first where there is no room for them. */
@@ -198,7 +201,7 @@ static void say_series(const struct app *app, int i, int room, char *out, size_t
 	const struct capture *c = app->look.snap->capture;
 	const struct series *s = &app->look.snap->series[i];
 	const char *module = !strcmp(s->name, "lookahead") ? capture_meta(c, "module_name") : NULL;
-	char pool[32], detail[160] = "", window[16] = "";
+	char pool[64], detail[160] = "", window[16] = "";
 	say_scoring(app, pool, sizeof pool);
 	if (!strcmp(s->name, "snapkv") && c->window > 0)
 		snprintf(window, sizeof window, " w%d", c->window);

@@ -142,11 +142,11 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	const struct view *under = app_view(app->under_help);
 	struct page p = {.app = app, .g = g, .r = page.body, .first = h->first};
 	frame_title(app, g, page.title);
-	snprintf(title, sizeof title, "Keys of the %s screen", under->title);
+	snprintf(title, sizeof title, app->help_bit == AT_OPTIONS ? "Keys of the options panel" : "Keys of the %s screen", under->title);
 	grid_text(g, page.status, 0, 1, theme_style(&app->theme, ROLE_STRONG), title);
 	for (int group = 0; group < N_GROUP; group++)
-		put_group(&p, (enum action_group)group, under->bit);
-	put_typed(&p, under->bit);
+		put_group(&p, (enum action_group)group, app->help_bit);
+	put_typed(&p, app->help_bit);
 	put_line(&p, 1, theme_style(&app->theme, ROLE_STRONG), "How to read it");
 	p.line++;
 	put_prose(&p, under->reading);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/file.h"
+#include "tui/settings_act.h"
 #include "tui/view/frame.h"
 #include "tui/draw/layout.h"
 
@@ -204,10 +205,8 @@ static void run(struct app *app, struct start *s)
 		.prompt_bytes = typed ? s->field[ROW_TYPED].n : 0,
 		.prompt_file = typed ? NULL : s->field[ROW_FILE].text,
 		.modules = *modules ? modules : NULL,
-		.load = app->options->load,
-		.device = app->options->device,
-		.measure = app->options->measure,
 	};
+	settings_of_run(app, &order);
 	if (!is_complete(app, s) || !read_length(app, s, &order.measure.n_response) || !app_may_replace(app))
 		return;
 	order.measure.mode = (enum prompt_mode)s->choice[ROW_MODE];

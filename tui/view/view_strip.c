@@ -6,6 +6,7 @@
 #include "tui/view/kept.h"
 #include "tui/view/marks.h"
 #include "tui/draw/glyph.h"
+#include "tui/swap.h"
 
 enum { NAME_COLS = 13 };
 
@@ -78,12 +79,15 @@ static struct rect text_part(const struct pen *p, int rect)
 	return rect_sub(p->r[rect], 0, NAME_COLS, p->r[rect].rows, p->width);
 }
 
-static void put_marks(const struct pen *p, const struct verdict *v, int width)
+/* swapped: 1 kept, -1 not kept, against the common protocol; said in place of the block where one head is looked at. */
+static void put_marks(const struct pen *p, const struct verdict *v, const int *swapped, int width)
 {
-	for (int i = 0; i < p->n_series; i++)
+	for (int i = 0; i < p->n_series; i++) {
+		enum role role = swapped[i] > 0 ? ROLE_GOOD : swapped[i] < 0 ? ROLE_WARN : kept_role(v[i].kept);
+		const char *glyph = swapped[i] && v[i].of == 1 ? (swapped[i] > 0 ? "+" : "-") : kept_glyph(v[i]);
 		for (int k = 0; k < width; k++)
-			grid_text(p->g, text_part(p, p->rect), 1 + i, p->col + k,
-				theme_style(&p->app->theme, kept_role(v[i].kept)), kept_glyph(v[i]));
+			grid_text(p->g, text_part(p, p->rect), 1 + i, p->col + k, theme_style(&p->app->theme, role), glyph);
+	}
 }
 
 static struct style text_style(const struct pen *p, int token)
@@ -106,10 +110,14 @@ static void note_cell(struct strip *s, const struct pen *p, int token)
 static bool put_token(struct pen *p, int token)
 {
 	struct verdict v[LAYOUT_MAX_PANE];
+	int swapped[LAYOUT_MAX_PANE];
 	size_t n;
 	const char *text = token_text_of(p->app->look.snap->text, token, &n);
-	for (int i = 0; i < p->n_series; i++)
+	for (int i = 0; i < p->n_series; i++) {
 		v[i] = kept_verdict(&p->app->look, p->series[i], token);
+		/* in all heads nearly every token is swapped somewhere: the panel's count says more */
+		swapped[i] = p->app->look.scope == LOOK_ALL ? 0 : swap_of(&p->app->look, p->series[i], token);
+	}
 	bool noted = false;
 	for (size_t i = 0; i < n;) {
 		struct glyph glyph;
@@ -128,7 +136,7 @@ static bool put_token(struct pen *p, int token)
 		bool line_end = glyph.kind == GLYPH_NEWLINE;
 		grid_bytes(p->g, text_part(p, p->rect), 0, p->col, text_style(p, token),
 			line_end ? "\xe2\x86\xb5" : text + i, line_end ? 3 : used);
-		put_marks(p, v, width);
+		put_marks(p, v, swapped, width);
 		p->col += width;
 		i += used;
 	}

@@ -28,8 +28,11 @@ static void evaluate(struct worker *w, const struct capture *c)
 	pthread_mutex_lock(&w->lock);
 	const struct snapshot *previous = w->last ? snapshot_ref(w->last) : NULL;
 	bool awaits = w->awaits_lookahead && w->running;
+	struct evaluation_options options = w->evaluation;
+	struct preset preset = w->preset;
 	pthread_mutex_unlock(&w->lock);
-	int rc = snapshot_make(&made, c, previous, &w->evaluation, awaits, &e);
+	options.preset = options.preset ? &preset : NULL;
+	int rc = snapshot_make(&made, c, previous, &options, awaits, &e);
 	snapshot_unref(previous);
 	if (rc) {
 		worker_note(w, NOTE_FAILED, e.text);

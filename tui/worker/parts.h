@@ -45,10 +45,11 @@ struct worker {
 	pthread_mutex_t lock;
 	pthread_cond_t runner_wake, desk_wake;
 	int event_fd;
-	struct evaluation_options evaluation;
 	atomic_bool cancel, cancel_errand; /* the run; the errand that goes on */
 
 	/* all below under the lock */
+	struct evaluation_options evaluation;
+	struct preset preset; /* evaluation's, when it has one */
 	bool stop;
 	struct run_job *job; /* waiting or running */
 	bool running;

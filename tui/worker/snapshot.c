@@ -27,9 +27,15 @@ struct text_block {
 	struct token_text text;
 };
 
+struct judged_block { /* one evaluation, counted */
+	atomic_int n_ref;
+	struct evaluation *evaluation;
+};
+
 struct whole { /* what a snapshot is made of */
 	struct snapshot public;
 	atomic_int n_ref;
+	struct judged_block *own, *common; /* common: NULL when it is the same */
 	struct text_block *text;
 	uint8_t *sink;
 };
@@ -200,6 +206,14 @@ static int lift_make(struct lift_block **out, const struct snapshot *s, int meth
 	return rc;
 }
 
+static bool is_same_protocol(const struct protocol *a, const struct protocol *b)
+{
+	char switches[2][400];
+	protocol_describe(a, switches[0], sizeof switches[0]);
+	protocol_describe(b, switches[1], sizeof switches[1]);
+	return !strcmp(switches[0], switches[1]);
+}
+
 static bool has_same_sinks(const struct snapshot *a, const struct snapshot *b)
 {
 	return a->capture->n_prompt == b->capture->n_prompt && a->capture->n_layer == b->capture->n_layer &&
@@ -216,7 +230,8 @@ static int lift_get(struct lift_block **out, const struct snapshot *s, const str
 	for (int i = 0; previous && source && i < previous->n_series; i++) {
 		struct lift_block *b = previous->series[i].lift;
 		if (b && b->source == source && previous->first == s->first && previous->n_candidate == s->n_candidate &&
-			has_same_sinks(previous, s)) {
+			has_same_sinks(previous, s) &&
+			is_same_protocol(evaluation_protocol(previous->evaluation), evaluation_protocol(s->evaluation))) {
 			atomic_fetch_add(&b->n_ref, 1);
 			*out = b;
 			return 0;
@@ -304,6 +319,62 @@ static int make_sinks(struct whole *w, struct err *e)
 	return 0;
 }
 
+static void judged_unref(struct judged_block *b)
+{
+	if (!b || atomic_fetch_sub(&b->n_ref, 1) > 1)
+		return;
+	evaluation_close(b->evaluation);
+	free(b);
+}
+
+static int judge(struct judged_block **out, const struct capture *c, const struct evaluation_options *o, struct err *e)
+{
+	struct judged_block *b = calloc(1, sizeof *b);
+	if (!b)
+		return err_set(e, ERR_MEMORY, "a snapshot: out of memory");
+	b->n_ref = 1;
+	int rc = evaluation_open(&b->evaluation, c, o, NULL, e);
+	if (rc)
+		free(b);
+	else
+		*out = b;
+	return rc;
+}
+
+/* The same capture's evaluation under the common protocol is in the snapshot before, one way or the other, once the protocol has
+ * changed; else it is made. */
+static int judge_common(struct judged_block **out, const struct capture *c, const struct snapshot *previous,
+	const struct evaluation_options *o, struct err *e)
+{
+	struct evaluation_options common = *o;
+	struct judged_block *b = NULL;
+	if (previous && previous->capture == c)
+		b = whole_of(previous)->common ? whole_of(previous)->common : whole_of(previous)->own;
+	if (b && evaluation_seed(b->evaluation) == o->seed) {
+		const struct protocol usual = protocol_default();
+		if (is_same_protocol(evaluation_protocol(b->evaluation), &usual)) {
+			atomic_fetch_add(&b->n_ref, 1);
+			*out = b;
+			return 0;
+		}
+	}
+	common.protocol = protocol_default();
+	common.preset = NULL;
+	return judge(out, c, &common, e);
+}
+
+static int judge_both(struct whole *w, const struct snapshot *previous, const struct evaluation_options *o, struct err *e)
+{
+	const struct protocol usual = protocol_default();
+	bool is_common = !o->preset && is_same_protocol(&o->protocol, &usual);
+	int rc = is_common ? judge_common(&w->own, w->public.capture, previous, o, e) : judge(&w->own, w->public.capture, o, e);
+	if (!rc && !is_common)
+		rc = judge_common(&w->common, w->public.capture, previous, o, e);
+	w->public.evaluation = w->own ? w->own->evaluation : NULL;
+	w->public.common = w->common ? w->common->evaluation : NULL;
+	return rc;
+}
+
 int snapshot_make(const struct snapshot **out, const struct capture *c, const struct snapshot *previous,
 	const struct evaluation_options *o, bool awaits_lookahead, struct err *e)
 {
@@ -314,7 +385,7 @@ int snapshot_make(const struct snapshot **out, const struct capture *c, const st
 	w->n_ref = 1;
 	s->capture = capture_ref(c);
 	s->serial = previous ? previous->serial + 1 : 1;
-	int rc = evaluation_open(&s->evaluation, c, o, NULL, e);
+	int rc = judge_both(w, previous, o, e);
 	if (!rc) {
 		s->n_candidate = evaluation_n_candidate(s->evaluation, &s->first);
 		s->shown_first = s->n_candidate > 0 ? s->first : 0;
@@ -352,8 +423,8 @@ void snapshot_unref(const struct snapshot *s)
 		token_text_free(&w->text->text);
 		free(w->text);
 	}
-	if (s->evaluation)
-		evaluation_close(s->evaluation);
+	judged_unref(w->own);
+	judged_unref(w->common);
 	capture_unref(s->capture);
 	free(w->sink);
 	free(w);

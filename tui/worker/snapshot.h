@@ -22,7 +22,8 @@ enum { SNAPSHOT_MAX_SERIES = 16, SNAPSHOT_CHECK_BUDGET = 128 /* of the check tha
 
 struct snapshot {
 	const struct capture *capture;
-	struct evaluation *evaluation;
+	const struct evaluation *evaluation;
+	const struct evaluation *common; /* of the same capture under protocol_default(); NULL: that is this one */
 	int serial; /* counts up; tells caches that something changed */
 	int first, n_candidate; /* candidates first .. first + n_candidate - 1 */
 	int shown_first, n_shown; /* positions that maps show: the candidates; where there are none, the whole prompt */

@@ -81,12 +81,30 @@ static void destroy(struct worker *w)
 	free(w);
 }
 
+static void set_evaluation(struct worker *w, const struct evaluation_options *evaluation)
+{
+	w->evaluation = *evaluation;
+	if (evaluation->preset)
+		w->preset = *evaluation->preset;
+}
+
+void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation)
+{
+	pthread_mutex_lock(&w->lock);
+	set_evaluation(w, evaluation);
+	if (!w->fresh && w->last)
+		w->fresh = capture_ref(w->last->capture);
+	w->rest_until = 0;
+	pthread_cond_signal(&w->desk_wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
 int worker_open(struct worker **out, const struct evaluation_options *evaluation, struct err *e)
 {
 	struct worker *w = calloc(1, sizeof *w);
 	if (!w)
 		return err_set(e, ERR_MEMORY, "starting the worker: out of memory");
-	w->evaluation = *evaluation;
+	set_evaluation(w, evaluation);
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->event_fd < 0) {
 		free(w);

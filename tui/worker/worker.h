@@ -59,6 +59,8 @@ struct worker_state {
 };
 
 int worker_open(struct worker **out, const struct evaluation_options *evaluation, struct err *e);
+/* Another protocol, copied: what is shown is evaluated again under it, and what comes. */
+void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation);
 void worker_close(struct worker *w); /* cancels and waits; NULL is allowed */
 int worker_fd(const struct worker *w); /* readable when something is new */
 
