@@ -335,6 +335,7 @@ int options_set(struct options *o, enum option_id id, const char *value, struct 
 	if (n == 0)
 		return err_set(e, ERR_USE, "%s is a list, which cannot be changed here", option_table[id].name);
 	memcpy(&before, field, n);
+	memset(field, 0, n);
 	set_absent(o, id);
 	int rc = wanted ? set_value(o, id, wanted, e) : 0;
 	if (rc)
