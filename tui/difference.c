@@ -39,24 +39,67 @@ void difference_sides(const struct look *l, enum difference kind, int *ours, int
 
 /* ---- counting ---- */
 
-/* Who picks what in one (layer, unit): ranks by candidate, picked below k. */
+/* Who picks what in one (layer, unit): ranks by candidate, picked below k. Against SnapKV only truth's picks matter, as
+ * many as each side chooses; against truth the limits are the sides themselves. */
 struct pair {
-	const uint32_t *truth, *ours, *theirs;
+	const uint32_t *ours, *theirs, *ours_limit, *theirs_limit;
+	const uint32_t *ours_order, *theirs_order;
 	uint32_t k_ours, k_theirs;
 };
 
-/* One pass over all candidates, whatever the budget: as fast as memory is read. */
+static bool is_ours(const struct pair *p, uint32_t i)
+{
+	return p->ours[i] < p->k_ours && p->ours_limit[i] < p->k_ours;
+}
+
+static bool is_theirs(const struct pair *p, uint32_t i)
+{
+	return p->theirs[i] < p->k_theirs && p->theirs_limit[i] < p->k_theirs;
+}
+
+/* Small budgets: the picks, best first. */
+static void count_picks(const struct pair *p, uint16_t *const count[N_SIDE])
+{
+	for (uint32_t i = 0; i < p->k_ours; i++) {
+		uint32_t at = p->ours_order[i];
+		if (is_ours(p, at))
+			count[is_theirs(p, at) ? SIDE_BOTH : SIDE_OURS][at]++;
+	}
+	for (uint32_t i = 0; i < p->k_theirs; i++) {
+		uint32_t at = p->theirs_order[i];
+		if (is_theirs(p, at) && !is_ours(p, at))
+			count[SIDE_THEIRS][at]++;
+	}
+}
+
+/* Large ones: all candidates in their order, as fast as memory is read. */
+static void count_candidates(const struct pair *p, uint16_t *const count[N_SIDE], int n)
+{
+	enum { LANES = 16 };
+	int i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int lane = 0; lane < LANES; lane++) {
+			uint16_t a = (p->ours[i + lane] < p->k_ours) & (p->ours_limit[i + lane] < p->k_ours);
+			uint16_t b = (p->theirs[i + lane] < p->k_theirs) & (p->theirs_limit[i + lane] < p->k_theirs);
+			uint16_t both = a & b;
+			count[SIDE_BOTH][i + lane] = (uint16_t)(count[SIDE_BOTH][i + lane] + both);
+			count[SIDE_OURS][i + lane] = (uint16_t)(count[SIDE_OURS][i + lane] + a - both);
+			count[SIDE_THEIRS][i + lane] = (uint16_t)(count[SIDE_THEIRS][i + lane] + b - both);
+		}
+	for (; i < n; i++) {
+		bool a = is_ours(p, (uint32_t)i), b = is_theirs(p, (uint32_t)i);
+		if (a || b)
+			count[a && b ? SIDE_BOTH : a ? SIDE_OURS : SIDE_THEIRS][i]++;
+	}
+}
+
 static void count_pair(struct differences *d, const struct pair *p, int first, int n)
 {
-	uint16_t *both = d->count[SIDE_BOTH] + first, *ours = d->count[SIDE_OURS] + first, *theirs = d->count[SIDE_THEIRS] + first;
-	for (int i = 0; i < n; i++) {
-		/* against SnapKV only truth's picks matter, as many as the side chooses */
-		bool a = p->ours[i] < p->k_ours && (!p->truth || p->truth[i] < p->k_ours);
-		bool b = p->theirs[i] < p->k_theirs && (!p->truth || p->truth[i] < p->k_theirs);
-		both[i] = (uint16_t)(both[i] + (a & b));
-		ours[i] = (uint16_t)(ours[i] + (a & !b));
-		theirs[i] = (uint16_t)(theirs[i] + (b & !a));
-	}
+	uint16_t *const count[N_SIDE] = {d->count[SIDE_BOTH] + first, d->count[SIDE_OURS] + first, d->count[SIDE_THEIRS] + first};
+	if (p->k_ours + p->k_theirs < (uint32_t)n / 4)
+		count_picks(p, count);
+	else
+		count_candidates(p, count, n);
 }
 
 static void count_scope(struct differences *d, struct look *l)
@@ -71,12 +114,14 @@ static void count_scope(struct differences *d, struct look *l)
 			struct pair p = {
 				.ours = evaluation_ranks(s->evaluation, ours, layer, unit),
 				.theirs = evaluation_ranks(s->evaluation, theirs, layer, unit),
+				.ours_order = evaluation_order(s->evaluation, ours, layer, unit),
+				.theirs_order = evaluation_order(s->evaluation, theirs, layer, unit),
 				.k_ours = (uint32_t)look_k_of(l, ours, layer, unit),
 			};
 			/* truth picks as many as the method that is judged */
 			p.k_theirs = d->key.against_truth ? p.k_ours : (uint32_t)look_k_of(l, theirs, layer, unit);
-			if (!d->key.against_truth)
-				p.truth = evaluation_ranks(s->evaluation, s->series[0].method, layer, unit);
+			p.ours_limit = d->key.against_truth ? p.ours : evaluation_ranks(s->evaluation, s->series[0].method, layer, unit);
+			p.theirs_limit = d->key.against_truth ? p.theirs : p.ours_limit;
 			count_pair(d, &p, s->first, s->n_candidate);
 		}
 }

@@ -155,23 +155,15 @@ int look_k_of(struct look *l, int method, int layer, int unit)
 	return deal ? deal[layer * look_n_unit(l) + unit] : look_k(l);
 }
 
-/* Votes for every token at once: many tokens are asked for in one frame. NULL: memory is short. */
-static const uint16_t *votes_of(struct look *l, int method, int layer, int k)
+/* Votes for every token, of a layer or (-1) of all. */
+static void count_votes(struct look *l, int method, int layer, int k, const int *deal, uint16_t *of)
 {
-	struct look_votes *v = &l->votes[method];
-	if (v->of && v->serial == l->snap->serial && v->budget == l->budget && v->layer == layer)
-		return v->of;
 	const struct evaluation *ev = l->snap->evaluation;
-	const int *deal = deal_of(l, method);
-	uint16_t *of = realloc(v->of, (size_t)capture_of(l)->n_prompt * sizeof *of);
-	if (!of)
-		return NULL;
-	*v = (struct look_votes){l->snap->serial, l->budget, layer, of};
+	int units = look_n_unit(l), from = layer < 0 ? 0 : layer, to = layer < 0 ? capture_of(l)->n_layer : layer + 1;
 	if (!deal) {
 		evaluation_votes_all(ev, method, (struct scope){layer, -1}, k, of);
-		return of;
+		return;
 	}
-	int units = look_n_unit(l), from = layer < 0 ? 0 : layer, to = layer < 0 ? capture_of(l)->n_layer : layer + 1;
 	for (int j = 0; j < capture_of(l)->n_prompt; j++)
 		of[j] = j >= l->snap->first && j < l->snap->first + l->snap->n_candidate ? 0 : (uint16_t)((to - from) * units);
 	for (int row = from * units; row < to * units; row++) {
@@ -179,7 +171,34 @@ static const uint16_t *votes_of(struct look *l, int method, int layer, int k)
 		for (int i = 0; i < deal[row] && i < l->snap->n_candidate; i++)
 			of[(uint32_t)l->snap->first + order[i]]++;
 	}
-	return of;
+}
+
+/* One token's, in the same. */
+static int votes_for(struct look *l, int method, int layer, int k, const int *deal, int index)
+{
+	const struct evaluation *ev = l->snap->evaluation;
+	int units = look_n_unit(l), from = layer < 0 ? 0 : layer, to = layer < 0 ? capture_of(l)->n_layer : layer + 1, votes = 0;
+	for (int row = from * units; row < to * units; row++)
+		votes += (int)evaluation_ranks(ev, method, row / units, row % units)[index] < (deal ? deal[row] : k);
+	return votes;
+}
+
+enum { SINGLE_TOKENS = 100 };
+
+static int votes_of_heads(struct look *l, int method, int layer, int k, int token)
+{
+	struct look_votes *v = &l->votes[method];
+	const int *deal = deal_of(l, method);
+	if (v->serial != l->snap->serial || v->budget != l->budget || v->layer != layer)
+		*v = (struct look_votes){.serial = l->snap->serial, .budget = l->budget, .layer = layer, .of = v->of};
+	if (!v->counted && v->asked++ > SINGLE_TOKENS) {
+		uint16_t *of = realloc(v->of, (size_t)capture_of(l)->n_prompt * sizeof *of);
+		v->of = of ? of : v->of;
+		v->counted = of != NULL;
+		if (of)
+			count_votes(l, method, layer, k, deal, of);
+	}
+	return v->counted ? v->of[token] : votes_for(l, method, layer, k, deal, token - l->snap->first);
 }
 
 int look_votes(struct look *l, int method, struct scope s, int token)
@@ -188,12 +207,10 @@ int look_votes(struct look *l, int method, struct scope s, int token)
 	int k = look_k(l), index = token - l->snap->first;
 	if (method < 0 || k < 0)
 		return -1;
-	if (s.kv_head < 0 && method < LOOK_MAX_DEAL) {
-		const uint16_t *votes = votes_of(l, method, s.layer, k);
-		return votes ? votes[token] : -1;
-	}
-	if (index < 0 || index >= l->snap->n_candidate)
+	if (index < 0 || index >= l->snap->n_candidate || method >= LOOK_MAX_DEAL)
 		return evaluation_votes(ev, method, s, k, token);
+	if (s.kv_head < 0)
+		return votes_of_heads(l, method, s.layer, k, token);
 	return (int)evaluation_ranks(ev, method, s.layer, s.kv_head)[index] < look_k_of(l, method, s.layer, s.kv_head);
 }
 

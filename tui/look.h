@@ -38,8 +38,10 @@ struct look {
 		int *k; /* (n_layer, n_unit) */
 	} deal[LOOK_MAX_DEAL]; /* by method of the evaluation */
 	struct look_votes {
-		int serial, budget, layer;
-		uint16_t *of; /* (n_prompt) heads that keep a token; layer -1: of all layers */
+		int serial, budget, layer; /* layer -1: of all layers */
+		int asked;    /* tokens so far: many are worth counting all at once */
+		bool counted;
+		uint16_t *of; /* (n_prompt) heads that keep a token */
 	} votes[LOOK_MAX_DEAL]; /* likewise, of the last layer or all */
 };
 

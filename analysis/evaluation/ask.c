@@ -244,6 +244,24 @@ int evaluation_votes(const struct evaluation *ev, int m, struct scope s, int k, 
 	return votes;
 }
 
+static void vote_for_picks(const uint32_t *order, int n, uint16_t *out)
+{
+	for (int i = 0; i < n; i++)
+		out[order[i]]++;
+}
+
+/* The same when there are many: all candidates in their order, as fast as memory is read. */
+static void vote_by_rank(const uint32_t *rank, int n, int n_cand, uint16_t *out)
+{
+	enum { LANES = 16 };
+	int i = 0;
+	for (; i + LANES <= n_cand; i += LANES)
+		for (int lane = 0; lane < LANES; lane++)
+			out[i + lane] = (uint16_t)(out[i + lane] + (rank[i + lane] < (uint32_t)n));
+	for (; i < n_cand; i++)
+		out[i] = (uint16_t)(out[i] + (rank[i] < (uint32_t)n));
+}
+
 int evaluation_votes_all(const struct evaluation *ev, int m, struct scope s, int k, uint16_t *out)
 {
 	int layer, last, first, end;
@@ -254,9 +272,10 @@ int evaluation_votes_all(const struct evaluation *ev, int m, struct scope s, int
 		out[j] = candidate(ev, j) < 0 ? (uint16_t)pairs : 0;
 	for (; layer < last; layer++)
 		for (int unit = first; unit < end; unit++) {
-			const uint32_t *order = evaluation_order(ev, m, layer, unit);
-			for (int i = 0; i < n; i++)
-				out[(uint32_t)ev->first + order[i]]++;
+			if (n < ev->n_cand / 8)
+				vote_for_picks(evaluation_order(ev, m, layer, unit), n, out + ev->first);
+			else
+				vote_by_rank(evaluation_ranks(ev, m, layer, unit), n, ev->n_cand, out + ev->first);
 		}
 	return pairs;
 }
@@ -284,13 +303,22 @@ static void add_lift(const struct evaluation *ev, const struct score_job *job, i
 /* One head's row as it lies in the map, without a copy: screens ask for many while a key is held down. */
 static void lift_of_row(const struct evaluation *ev, const float *row, float *out)
 {
-	double sum = 0;
-	for (int i = 0; i < ev->n_cand; i++)
-		sum += (double)row[ev->first + i];
+	enum { LANES = 8 }; /* one sum alone waits for itself at every token */
+	double lane[LANES] = {0}, sum = 0;
+	int i = 0;
+	row += ev->first;
+	for (; i + LANES <= ev->n_cand; i += LANES)
+		for (int k = 0; k < LANES; k++)
+			lane[k] += (double)row[i + k];
+	for (; i < ev->n_cand; i++)
+		sum += (double)row[i];
+	for (int k = 0; k < LANES; k++)
+		sum += lane[k];
 	for (int j = 0; j < ev->capture->n_prompt; j++)
 		out[j] = NAN;
-	for (int i = 0; sum > 0 && i < ev->n_cand; i++)
-		out[ev->first + i] = (float)((double)row[ev->first + i] / sum * ev->n_cand);
+	double factor = ev->n_cand / sum;
+	for (i = 0; sum > 0 && i < ev->n_cand; i++)
+		out[ev->first + i] = (float)((double)row[i] * factor);
 }
 
 int evaluation_lift(const struct evaluation *ev, int m, int layer, int head, float *out, struct err *e)

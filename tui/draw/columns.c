@@ -45,10 +45,14 @@ void columns_mean(const float *value, int first, struct look_window w, int cols,
 
 void columns_free(struct columns *c)
 {
+	for (int i = 0; i < N_COLUMN_VALUE; i++) {
+		free(c->of[i].value);
+		free(c->of[i].largest);
+		free(c->of[i].ready);
+	}
 	free(c->level);
-	free(c->ready);
+	free(c->drawn);
 	free(c->scratch);
-	free(c->other);
 	*c = (struct columns){0};
 }
 
@@ -56,12 +60,19 @@ static bool prepare(struct columns *c, const struct columns_key *key, int n_prom
 {
 	if (!memcmp(key, &c->key, sizeof *key) && c->level)
 		return true;
+	size_t n_row = (size_t)key->n_row, n = n_row * (size_t)key->cols;
 	columns_free(c);
-	c->level = malloc((size_t)key->n_row * (size_t)key->cols * sizeof *c->level);
-	c->ready = calloc((size_t)key->n_row, sizeof *c->ready);
+	c->level = malloc(n * sizeof *c->level);
+	c->drawn = calloc(n_row, sizeof *c->drawn);
 	c->scratch = malloc((size_t)n_prompt * sizeof *c->scratch);
-	c->other = malloc((size_t)key->cols * sizeof *c->other);
-	if (!c->level || !c->ready || !c->scratch || !c->other) {
+	bool ok = c->level && c->drawn && c->scratch;
+	for (int i = 0; i < N_COLUMN_VALUE; i++) {
+		struct column_values *v = &c->of[i];
+		*v = (struct column_values){malloc(n * sizeof *v->value), malloc(n_row * sizeof *v->largest),
+			calloc(n_row, sizeof *v->ready)};
+		ok = ok && v->value && v->largest && v->ready;
+	}
+	if (!ok) {
 		columns_free(c);
 		return false;
 	}
@@ -105,41 +116,44 @@ static const float *row_percentile(float *scratch, const struct look *l, int ser
 	return scratch;
 }
 
-/* Ratio of the column's lifts, both no lower than the 1x below which a map is blank anyway. */
-static void subtract(float *level, const float *truth, int cols)
+/* Values of a row's columns, from the cache or made now; NULL: not measured. */
+static const float *row_values(struct columns *c, const struct look *l, enum column_value what, int row)
 {
-	for (int i = 0; i < cols; i++) /* NaN stays: a column of sinks that are left out */
-		level[i] = isnan(level[i]) ? NAN : log10f(fmaxf(level[i], 1)) - log10f(fmaxf(truth[i], 1));
+	struct column_values *v = &c->of[what];
+	int cols = c->key.cols, first = l->snap->shown_first, series = what == COLUMN_TRUTH ? 0 : c->key.series;
+	float *out = v->value + (size_t)row * (size_t)cols;
+	struct look_window w = look_visible(l);
+	if (v->ready[row])
+		return out;
+	v->largest[row] = 0;
+	const float *value = what == COLUMN_PERCENTILE ? row_percentile(c->scratch, l, series, c->key.layer, row)
+	                                               : row_lift(c->scratch, l, series, c->key.layer, row, &v->largest[row]);
+	if (!value)
+		return NULL;
+	(what == COLUMN_PERCENTILE ? columns_mean : columns_largest)(value, first, w, cols, out);
+	v->ready[row] = true;
+	return out;
 }
 
-static bool make_row(struct columns *c, const struct look *l, int series, int layer, int row, float *out)
+/* Ratio of the column's lifts, both no lower than the 1x below which a map is blank anyway. NaN stays: a column of sinks
+ * that are left out. */
+static float ratio_of(float value, float truth)
 {
-	const struct look_window w = look_visible(l);
-	int cols = c->key.cols, first = l->snap->shown_first;
+	return isnan(value) ? NAN : log10f(fmaxf(value, 1)) - log10f(fmaxf(truth, 1));
+}
+
+static bool make_row(struct columns *c, const struct look *l, int row, float *out)
+{
 	enum ramp_scale scale = look_scale(l);
-	float largest = 0, unused;
-	if (scale == RAMP_PERCENTILE) {
-		const float *value = row_percentile(c->scratch, l, series, layer, row);
-		if (!value)
-			return false;
-		columns_mean(value, first, w, cols, out);
-	} else {
-		const float *value = row_lift(c->scratch, l, series, layer, row, &largest);
-		if (!value)
-			return false;
-		columns_largest(value, first, w, cols, out);
-	}
-	if (scale == RAMP_DIFFERENCE && series > 0) {
-		const float *truth = row_lift(c->scratch, l, 0, layer, row, &unused);
-		if (!truth)
-			return false;
-		columns_largest(truth, first, w, cols, c->other);
-		subtract(out, c->other, cols);
-	} else if (scale == RAMP_DIFFERENCE) {
+	bool compares = scale == RAMP_DIFFERENCE && c->key.series > 0;
+	enum column_value what = scale == RAMP_PERCENTILE ? COLUMN_PERCENTILE : COLUMN_LIFT;
+	const float *value = row_values(c, l, what, row), *truth = compares ? row_values(c, l, COLUMN_TRUTH, row) : NULL;
+	if (!value || (compares && !truth))
+		return false;
+	if (scale == RAMP_DIFFERENCE && !compares)
 		scale = RAMP_LIFT; /* truth itself, to compare with */
-	}
-	for (int i = 0; i < cols; i++)
-		out[i] = ramp_level(scale, out[i], largest);
+	for (int i = 0; i < c->key.cols; i++)
+		out[i] = ramp_level(scale, compares ? ratio_of(value[i], truth[i]) : value[i], c->of[what].largest[row]);
 	return true;
 }
 
@@ -147,12 +161,15 @@ const float *columns_row(struct columns *c, const struct look *l, int series, in
 {
 	struct look_window w = look_visible(l);
 	const struct capture *capture = l->snap->capture;
-	struct columns_key key = {.serial = l->snap->serial, .series = series, .scale = (int)look_scale(l),
-		.no_sinks = l->no_sinks, .from = w.from, .span = w.span, .cols = cols, .layer = layer, .n_row = layer < 0 ? capture->n_layer : capture->n_head};
+	struct columns_key key = {.serial = l->snap->serial, .series = series, .no_sinks = l->no_sinks, .from = w.from,
+		.span = w.span, .cols = cols, .layer = layer, .n_row = layer < 0 ? capture->n_layer : capture->n_head};
 	if (cols < 1 || w.span < 1 || !prepare(c, &key, capture->n_prompt))
 		return NULL;
+	if (c->scale != look_scale(l))
+		memset(c->drawn, 0, (size_t)key.n_row * sizeof *c->drawn);
+	c->scale = look_scale(l);
 	float *out = c->level + (size_t)row * (size_t)cols;
-	if (!c->ready[row])
-		c->ready[row] = make_row(c, l, series, layer, row, out);
-	return c->ready[row] ? out : NULL;
+	if (!c->drawn[row])
+		c->drawn[row] = make_row(c, l, row, out);
+	return c->drawn[row] ? out : NULL;
 }

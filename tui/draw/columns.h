@@ -14,16 +14,24 @@
 void columns_largest(const float *value, int first, struct look_window w, int cols, float *out);
 void columns_mean(const float *value, int first, struct look_window w, int cols, float *out); /* the mean of its numbers */
 
+/* What is aggregated: each is kept, so that another scale costs no second pass over the tokens. */
+enum column_value { COLUMN_LIFT, COLUMN_PERCENTILE, COLUMN_TRUTH /* truth's lift, to compare with */, N_COLUMN_VALUE };
+
 /* One block of rows: the layers, or the heads of a layer, of one series. */
 struct columns {
 	struct columns_key {
-		int serial, series, scale, no_sinks, from, span, cols, layer; /* layer -1: rows are layers */
+		int serial, series, no_sinks, from, span, cols, layer; /* layer -1: rows are layers */
 		int n_row;
 	} key;
-	float *level;  /* (n_row, cols) ramp levels, NaN: no value */
-	bool *ready;   /* (n_row) */
+	struct column_values {
+		float *value;   /* (n_row, cols) */
+		float *largest; /* (n_row) of the row's tokens */
+		bool *ready;    /* (n_row) */
+	} of[N_COLUMN_VALUE];
+	float *level;     /* (n_row, cols) ramp levels of the present scale, NaN: no value */
+	bool *drawn;      /* (n_row) */
+	enum ramp_scale scale;
 	float *scratch; /* (n_prompt) */
-	float *other;   /* (cols) */
 };
 void columns_free(struct columns *c); /* safe on a zeroed struct */
 
