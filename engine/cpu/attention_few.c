@@ -149,7 +149,7 @@ static void join_piece(void *context, int kv_head, int thread)
 	}
 }
 
-/* The scores of one tile become probabilities, which the captures take. */
+/* The weights of one tile become probabilities, which the captures take. */
 static void capture_piece(void *context, int piece, int thread)
 {
 	(void)thread;
@@ -157,11 +157,8 @@ static void capture_piece(void *context, int piece, int thread)
 	struct cpu *c = job->c;
 	int n_kv_head = c->model->info.n_kv_head, kv_head = piece % n_kv_head, tile = piece / n_kv_head;
 	size_t first = part_at(job, kv_head, tile, 0);
-	float *p = c->area[AREA_SCORE] + first * KEY_TILE;
 	struct capture_tile t = {.layer = job->f->layer, .kv_head = kv_head, .tile = tile, .n_key = tile_keys(job, tile), .row = job->f->row,
-		.n = job->f->n, .p = p};
-	for (int s = 0; s < job->n_stacked; s++)
-		c->simd->rows->scale(p + (size_t)s * KEY_TILE, c->area[AREA_PART_MAX][first + (size_t)s], t.n_key);
+		.n = job->f->n, .p = c->area[AREA_SCORE] + first * KEY_TILE, .factor = c->area[AREA_PART_MAX] + first};
 	cpu_capture_add(c, &t);
 }
 

@@ -56,11 +56,13 @@ void cpu_capture_add(struct cpu *c, const struct capture_tile *t)
 {
 	int group = c->model->info.n_head / c->model->info.n_kv_head;
 	for (int head = 0; head < group; head++) {
+		for (int i = 0; i < t->n; i++) {
+			size_t stacked = (size_t)head * (size_t)t->n + (size_t)i;
+			*check_at(c, t->tile, t->kv_head * group + head, i, t->n) =
+				c->simd->rows->scale_sum(t->p + stacked * KEY_TILE, t->factor[stacked], t->n_key);
+		}
 		for (int i = 0; i < c->step.n_capture; i++)
 			add_columns(c, t, &c->step.capture[i], head);
-		for (int i = 0; i < t->n; i++)
-			*check_at(c, t->tile, t->kv_head * group + head, i, t->n) =
-				c->simd->rows->sum(t->p + ((size_t)head * (size_t)t->n + (size_t)i) * KEY_TILE, t->n_key);
 	}
 }
 

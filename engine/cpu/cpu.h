@@ -130,11 +130,12 @@ void cpu_attention_few(struct cpu *c, const struct few_rows *f);
 
 /* ---- capture.c ---- */
 void cpu_capture_begin(struct cpu *c); /* which rows of the step are wanted */
-struct capture_tile { /* probabilities of n rows against one tile of keys */
+struct capture_tile { /* n rows against one tile of keys */
 	int layer, kv_head, tile, n_key;
 	const int *row; /* rows of the step */
 	int n;
-	const float *p; /* (group * n, KEY_TILE), head-major */
+	float *p;            /* (group * n, KEY_TILE), head-major: weights, which become probabilities */
+	const float *factor; /* (group * n) what makes them that */
 };
 void cpu_capture_add(struct cpu *c, const struct capture_tile *t);
 void cpu_capture_check(struct cpu *c, const int *row, int n, int n_tile); /* row errors, after every tile was added */

@@ -112,7 +112,7 @@ TEST(file_change, a_model_cut_while_it_runs_is_an_error_that_names_it)
 
 TEST(file_change, a_capture_cut_while_it_is_looked_at_is_an_error_that_names_it)
 {
-	const char *path = test_scratch("cut.kvg"), *copy = test_scratch("copy.kvg");
+	const char *path = test_scratch("cut.kvg"), *copy = test_scratch("cut-copy.kvg");
 	struct synthetic_spec spec = synthetic_default();
 	const struct evaluation_options options = {.protocol = protocol_default()};
 	const struct capture *c;

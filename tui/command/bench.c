@@ -1,7 +1,8 @@
 /* kvglass bench: every stage of an analysis, timed beside what the machine reaches at the same time.
  *
- * Prompts are random tokens: no speed depends on which. Each stage is repeated, interleaved with the one it is compared with, and
- * the best time counts: a busy neighbour can only make a round slower.
+ * Prompts are random tokens: no speed depends on which. Each stage is repeated and the best time counts: a busy neighbour can only
+ * make a round slower. What a capture adds is a difference of two near numbers, so it is measured by itself: only the rows that are
+ * measured run again, in turns with and without, and the median of the differences counts.
  */
 #include "tui/command/bench.h"
 
@@ -19,8 +20,10 @@
 
 enum {
 	WINDOW = 32,     /* SnapKV's rows */
+	TAIL = 256,      /* rows run again to see what the window's capture adds */
 	DECODE = 16,     /* tokens of one round of decoding */
-	MOST_ROUNDS = 5,
+	MOST_ROUNDS = 5, /* of a stage by itself */
+	PAIRS = 7,       /* of one with a capture and one without */
 };
 static const double enough_ms = 3000; /* a stage is not repeated beyond this */
 
@@ -47,70 +50,109 @@ struct run { /* what the rounds of one length share */
 	int n;           /* prompt tokens */
 	int32_t *ids;    /* n + DECODE */
 	float *sum;      /* (n_layer, n_head, n) */
-	double spent[N_BENCH_STAGE];
-	struct bench_rate *rate;
+	struct bench_length *length;
 	struct err *e;
 };
 
-static void note(struct run *r, enum bench_stage stage, double ms)
-{
-	struct bench_rate *rate = &r->rate[stage];
-	if (rate->ms <= 0 || ms < rate->ms)
-		rate->ms = ms;
-	r->spent[stage] += ms;
-}
-
-static int prefill(struct run *r, enum bench_stage stage)
+/* Prompt rows from `first` on, the window's among them measured or not. */
+static int run_prompt(struct run *r, int first, bool captured, double *ms)
 {
 	const struct colsum_request window = {.first = r->n - WINDOW, .count = WINDOW, .step = 1, .n_key = r->n, .sum = r->sum};
 	const struct run_request request = {
-		.ids = r->ids, .n = r->n,
-		.colsum = &window, .n_colsum = stage == BENCH_CAPTURE,
-		.stage = bench_stage_name[stage], .progress = r->progress,
+		.ids = r->ids + first, .n = r->n - first,
+		.colsum = &window, .n_colsum = captured,
+		.stage = bench_stage_name[captured ? BENCH_CAPTURE : BENCH_PREFILL], .progress = r->progress,
 	};
-	int rc = session_truncate(r->session, 0);
+	int rc = session_truncate(r->session, first);
 	double began = milliseconds_now();
-	if (rc || (rc = session_run(r->session, &request, r->e)))
-		return rc;
-	note(r, stage, milliseconds_now() - began);
-	return 0;
-}
-
-static int lookahead(struct run *r)
-{
-	const struct lookahead_request request = {.modules = r->modules, .sum = r->sum, .progress = r->progress};
-	double began = milliseconds_now();
-	int rc = session_lookahead(r->session, &request, r->e);
 	if (!rc)
-		note(r, BENCH_LOOKAHEAD, milliseconds_now() - began);
+		rc = session_run(r->session, &request, r->e);
+	*ms = milliseconds_now() - began;
 	return rc;
 }
 
-static int decode(struct run *r, enum bench_stage stage)
+static int prefill(struct run *r, bool captured, double *ms)
+{
+	return run_prompt(r, 0, captured, ms);
+}
+
+static int tail(struct run *r, bool captured, double *ms)
+{
+	return run_prompt(r, r->n > TAIL ? r->n - TAIL : 0, captured, ms);
+}
+
+static int lookahead(struct run *r, bool captured, double *ms)
+{
+	(void)captured; /* it is nothing else */
+	const struct lookahead_request request = {.modules = r->modules, .sum = r->sum, .progress = r->progress};
+	double began = milliseconds_now();
+	int rc = session_lookahead(r->session, &request, r->e);
+	*ms = milliseconds_now() - began;
+	return rc;
+}
+
+static int decode(struct run *r, bool captured, double *ms)
 {
 	const struct colsum_request truth = {.first = r->n, .count = DECODE, .step = 1, .n_key = r->n, .sum = r->sum};
 	double began = milliseconds_now();
 	for (int i = 0; i < DECODE; i++) {
 		const struct run_request request = {
 			.ids = r->ids + r->n + i, .n = 1,
-			.colsum = &truth, .n_colsum = stage == BENCH_TRUTH,
-			.stage = bench_stage_name[stage], .progress = r->progress,
+			.colsum = &truth, .n_colsum = captured,
+			.stage = bench_stage_name[captured ? BENCH_TRUTH : BENCH_DECODE], .progress = r->progress,
 		};
 		int rc = session_run(r->session, &request, r->e);
 		if (rc)
 			return rc;
 	}
-	note(r, stage, milliseconds_now() - began);
+	*ms = milliseconds_now() - began;
 	return session_truncate(r->session, r->n);
 }
 
-static int repeat(struct run *r, enum bench_stage first, enum bench_stage last)
+typedef int part_of_run(struct run *r, bool captured, double *ms);
+
+static void keep_best(struct run *r, enum bench_stage stage, double ms)
 {
-	int rc = 0;
-	for (int round = 0; round < MOST_ROUNDS && !rc && r->spent[last] < enough_ms; round++)
-		for (enum bench_stage stage = first; stage <= last && !rc; stage++)
-			rc = stage <= BENCH_CAPTURE ? prefill(r, stage) : stage == BENCH_LOOKAHEAD ? lookahead(r) : decode(r, stage);
-	return rc;
+	double *best = &r->length->stage[stage].ms;
+	*best = *best > 0 && *best < ms ? *best : ms;
+}
+
+static int repeat(struct run *r, part_of_run *part, enum bench_stage stage)
+{
+	double spent = 0, ms;
+	for (int round = 0; round < MOST_ROUNDS && spent < enough_ms; round++) {
+		int rc = part(r, false, &ms);
+		if (rc)
+			return rc;
+		keep_best(r, stage, ms);
+		spent += ms;
+	}
+	return 0;
+}
+
+static int ascending_ms(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* What a capture adds to a part, and the part's best time without it. */
+static int repeat_in_turns(struct run *r, part_of_run *part, double *added, double *without)
+{
+	double difference[PAIRS], ms[2];
+	for (int pair = 0; pair < PAIRS; pair++) {
+		for (int turn = 0; turn < 2; turn++) { /* each goes first in every other pair */
+			bool captured = (turn + pair) % 2;
+			int rc = part(r, captured, &ms[captured]);
+			if (rc)
+				return rc;
+		}
+		difference[pair] = ms[1] - ms[0];
+		*without = pair && *without < ms[0] ? *without : ms[0];
+	}
+	qsort(difference, PAIRS, sizeof *difference, ascending_ms);
+	*added = difference[PAIRS / 2];
+	return 0;
 }
 
 /* Pages of the weights, buffers and threads come into being on first use, which is no stage's fault. */
@@ -171,12 +213,20 @@ static void state_work(struct bench_length *l, const struct model *model, int n_
 
 static int measure_stages(struct run *r)
 {
+	struct bench_length *l = r->length;
+	double ignored;
 	int rc = warm_up(r);
 	if (!rc)
-		rc = repeat(r, BENCH_PREFILL, BENCH_CAPTURE);
+		rc = repeat(r, prefill, BENCH_PREFILL);
 	if (!rc)
-		rc = repeat(r, BENCH_LOOKAHEAD, BENCH_LOOKAHEAD);
-	return rc ? rc : repeat(r, BENCH_DECODE, BENCH_TRUTH);
+		rc = repeat_in_turns(r, tail, &l->capture_ms, &ignored);
+	if (!rc)
+		rc = repeat(r, lookahead, BENCH_LOOKAHEAD);
+	if (!rc)
+		rc = repeat_in_turns(r, decode, &l->truth_ms, &l->stage[BENCH_DECODE].ms);
+	l->stage[BENCH_CAPTURE].ms = l->stage[BENCH_PREFILL].ms + l->capture_ms;
+	l->stage[BENCH_TRUTH].ms = l->stage[BENCH_DECODE].ms + l->truth_ms;
+	return rc;
 }
 
 static int32_t *random_ids(const struct model_info *info, int n, uint64_t seed)
@@ -196,7 +246,7 @@ static int measure_length(struct bench_length *l, const struct model *m, const s
 		.max_tokens = l->n_prompt + (modules->n_lookahead > DECODE ? modules->n_lookahead : DECODE),
 		.n_threads = (int)o->threads,
 	};
-	struct run r = {.info = model_info(m), .modules = modules, .progress = progress, .n = l->n_prompt, .rate = l->stage, .e = e};
+	struct run r = {.info = model_info(m), .modules = modules, .progress = progress, .n = l->n_prompt, .length = l, .e = e};
 	int rc = session_open(&r.session, m, &options, e);
 	if (rc)
 		return rc;

@@ -16,7 +16,7 @@ enum bench_stage {
 };
 
 struct bench_rate { /* one stage: what it took, and the least it had to do */
-	double ms;      /* the best of several */
+	double ms;      /* the best of several; with a capture: what that adds besides */
 	int n_tokens;   /* that were run in that time */
 	double flop;    /* operations of matrix products and attention */
 	double bytes;   /* weights and cache that had to be read once */
@@ -25,6 +25,7 @@ struct bench_rate { /* one stage: what it took, and the least it had to do */
 struct bench_length {
 	int n_prompt;
 	struct bench_rate stage[N_BENCH_STAGE];
+	double capture_ms, truth_ms; /* what the captures of prefill and of decoding add; medians, so they may come out below 0 */
 	uint64_t peak_memory; /* of the process so far: lengths are taken in ascending order */
 };
 

@@ -24,16 +24,19 @@ static double gbs(const struct bench_rate *r)
 	return r->bytes / r->ms * 1e-6;
 }
 
-/* What `with` takes beyond `without`, as a share of it. */
-static double overhead(const struct bench_rate *with, const struct bench_rate *without)
-{
-	return with->ms / without->ms - 1;
-}
-
 static double capture_share(const struct bench_length *l)
 {
-	const struct bench_rate *s = l->stage;
-	return (s[BENCH_CAPTURE].ms + s[BENCH_LOOKAHEAD].ms) / s[BENCH_PREFILL].ms - 1;
+	return l->capture_ms / l->stage[BENCH_PREFILL].ms;
+}
+
+static double capture_and_lookahead_share(const struct bench_length *l)
+{
+	return (l->capture_ms + l->stage[BENCH_LOOKAHEAD].ms) / l->stage[BENCH_PREFILL].ms;
+}
+
+static double truth_share(const struct bench_length *l)
+{
+	return l->truth_ms / l->stage[BENCH_DECODE].ms;
 }
 
 /* ---- people ---- */
@@ -56,7 +59,7 @@ static void print_length(const struct bench *b, const struct bench_length *l)
 	for (int stage = 0; stage < N_BENCH_STAGE; stage++)
 		print_stage(b, l, (enum bench_stage)stage);
 	printf("  capture and lookahead rows together take %.1f %% of prefill, truth's capture %.1f %% of decoding; "
-		"at most %s of memory\n", 100 * capture_share(l), 100 * overhead(&l->stage[BENCH_TRUTH], &l->stage[BENCH_DECODE]), memory);
+		"at most %s of memory\n", 100 * capture_and_lookahead_share(l), 100 * truth_share(l), memory);
 }
 
 void bench_print_text(const struct bench *b)
@@ -91,10 +94,9 @@ static json_t *length_json(const struct bench *b, const struct bench_length *l)
 	int failed = 0;
 	for (int stage = 0; stage < N_BENCH_STAGE; stage++)
 		failed |= json_object_set_new(one, bench_stage_name[stage], stage_json(b, &l->stage[stage]));
-	failed |= json_object_set_new(one, "capture_overhead",
-		table_json_number(overhead(&l->stage[BENCH_CAPTURE], &l->stage[BENCH_PREFILL])));
-	failed |= json_object_set_new(one, "capture_and_lookahead_overhead", table_json_number(capture_share(l)));
-	failed |= json_object_set_new(one, "truth_overhead", table_json_number(overhead(&l->stage[BENCH_TRUTH], &l->stage[BENCH_DECODE])));
+	failed |= json_object_set_new(one, "capture_overhead", table_json_number(capture_share(l)));
+	failed |= json_object_set_new(one, "capture_and_lookahead_overhead", table_json_number(capture_and_lookahead_share(l)));
+	failed |= json_object_set_new(one, "truth_overhead", table_json_number(truth_share(l)));
 	failed |= json_object_set_new(one, "peak_memory_bytes", json_integer((json_int_t)l->peak_memory));
 	return failed ? NULL : one;
 }

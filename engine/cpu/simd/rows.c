@@ -4,18 +4,6 @@
 #include "engine/cpu/simd/simd.h"
 #include "engine/cpu/simd/vec.h"
 
-static float sum(const float *x, int n)
-{
-	vf acc = {0};
-	int i = 0;
-	for (; i + VW <= n; i += VW)
-		acc += vf_load(x + i);
-	float total = vf_sum(acc);
-	for (; i < n; i++)
-		total += x[i];
-	return total;
-}
-
 static float sum_squares(const float *x, int n)
 {
 	vf acc[2] = {0};
@@ -134,6 +122,22 @@ static void scale(float *y, float a, int n)
 		vf_store(y + i, vf_load(y + i) * a);
 	for (; i < n; i++)
 		y[i] *= a;
+}
+
+static float scale_sum(float *y, float a, int n)
+{
+	vf acc[2] = {0};
+	int i = 0;
+	for (; i + 2 * VW <= n; i += 2 * VW)
+		for (int k = 0; k < 2; k++) {
+			vf x = vf_load(y + i + k * VW) * a;
+			vf_store(y + i + k * VW, x);
+			acc[k] += x;
+		}
+	float total = vf_sum(acc[0] + acc[1]);
+	for (; i < n; i++)
+		total += y[i] *= a;
+	return total;
 }
 
 /* The last n numbers of a row, fewer than a vector: -infinity fills the rest, so that their exponentials are 0. */
@@ -280,7 +284,7 @@ const struct simd_rows SIMD_FN(simd_rows) = {
 	.swiglu = swiglu,
 	.axpy = axpy,
 	.scale = scale,
-	.sum = sum,
+	.scale_sum = scale_sum,
 	.sum_squares = sum_squares,
 	.sum_abs = sum_abs,
 	.largest = largest,

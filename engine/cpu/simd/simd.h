@@ -40,7 +40,7 @@ struct simd_rows {
 	void (*swiglu)(float *gate, const float *up, int n);                              /* gate = gate / (1 + exp(-gate)) * up */
 	void (*axpy)(float *y, float a, const float *x, int n);                           /* y += a x */
 	void (*scale)(float *y, float a, int n);                                          /* y *= a */
-	float (*sum)(const float *x, int n);
+	float (*scale_sum)(float *y, float a, int n);                                     /* the same; returns the sum of the results */
 	float (*sum_squares)(const float *x, int n);
 	float (*sum_abs)(const float *x, int n);
 	float (*largest)(const float *x, int n); /* -INFINITY for n = 0; a NaN may or may not be returned */

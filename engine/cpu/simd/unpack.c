@@ -87,18 +87,46 @@ static void transpose_block(const float *src, int ld_src, float *dst, int ld_dst
 		_mm512_storeu_ps(dst + (size_t)i * (size_t)ld_dst, b[i]);
 }
 enum { BLOCK = 16 };
+#elif defined SIMD_avx2
+/* 8 x 8: pairs, quads, then halves change places. */
+static void transpose_block(const float *src, int ld_src, float *dst, int ld_dst)
+{
+	__m256 a[8], b[8];
+	for (int i = 0; i < 8; i++)
+		a[i] = _mm256_loadu_ps(src + (size_t)i * (size_t)ld_src);
+	for (int i = 0; i < 8; i += 2) {
+		b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+		b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+	}
+	for (int i = 0; i < 8; i += 4)
+		for (int j = 0; j < 2; j++) { /* a[4g + j]: column j of rows 4g .. 4g+3, column 4 + j in the upper half */
+			a[i + 2 * j] = _mm256_shuffle_ps(b[i + j], b[i + 2 + j], 0x44);
+			a[i + 2 * j + 1] = _mm256_shuffle_ps(b[i + j], b[i + 2 + j], 0xee);
+		}
+	for (int j = 0; j < 4; j++) {
+		_mm256_storeu_ps(dst + (size_t)j * (size_t)ld_dst, _mm256_permute2f128_ps(a[j], a[4 + j], 0x20));
+		_mm256_storeu_ps(dst + (size_t)(4 + j) * (size_t)ld_dst, _mm256_permute2f128_ps(a[j], a[4 + j], 0x31));
+	}
+}
+enum { BLOCK = 8 };
 #else
-/* 4 x 4, in a form that compilers turn into shuffles. */
+/* 4 x 4: pairs, then quads. */
 static void transpose_block(const float *src, int ld_src, float *dst, int ld_dst)
 {
 	typedef float quad __attribute__((vector_size(16)));
-	quad a[4];
+	quad a[4], b[4];
 	for (int i = 0; i < 4; i++)
 		memcpy(&a[i], src + (size_t)i * (size_t)ld_src, sizeof a[i]);
-	for (int i = 0; i < 4; i++) {
-		quad column = {a[0][i], a[1][i], a[2][i], a[3][i]};
-		memcpy(dst + (size_t)i * (size_t)ld_dst, &column, sizeof column);
+	for (int i = 0; i < 4; i += 2) {
+		b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 4, 1, 5);
+		b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 6, 3, 7);
 	}
+	for (int j = 0; j < 2; j++) {
+		a[2 * j] = __builtin_shufflevector(b[j], b[2 + j], 0, 1, 4, 5);
+		a[2 * j + 1] = __builtin_shufflevector(b[j], b[2 + j], 2, 3, 6, 7);
+	}
+	for (int i = 0; i < 4; i++)
+		memcpy(dst + (size_t)i * (size_t)ld_dst, &a[i], sizeof a[i]);
 }
 enum { BLOCK = 4 };
 #endif
