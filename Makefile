@@ -10,7 +10,7 @@ CUDA    ?= auto
 # Debian packages, the one list that README, demo and CI use (make packages prints it).
 PACKAGES := gcc g++ libc6-dev make pkg-config python3 python3-pip ca-certificates \
 	libdnnl-dev libjansson-dev nettle-dev libpcre2-dev libutf8proc-dev libncurses-dev ncurses-term \
-	libpng-dev zlib1g-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core tmux poppler-utils
+	libpng-dev zlib1g-dev libcairo2-dev libpango1.0-dev fonts-dejavu-core fonts-droid-fallback tmux poppler-utils
 
 BUILD := build/$(config)
 PKGS  := jansson nettle libpcre2-8 libutf8proc ncursesw libpng zlib cairo pangocairo pangoft2 fontconfig

@@ -28,7 +28,7 @@ struct file_map {
 int file_map_open(struct file_map *out, const char *path, struct err *e);
 void file_map_close(struct file_map *map); /* safe on a zeroed struct */
 
-/* Is the file still what was mapped? ERR_FORMAT when it was cut short or written to since: what was read from it may be wrong then.
+/* Is the file still what was mapped? ERR_SYSTEM when it was cut short or written to since: what was read from it may be wrong then.
  * A name that leads elsewhere by now is fine: the old file stays as long as it is mapped. */
 int file_map_check(const struct file_map *map, struct err *e);
 

@@ -116,6 +116,18 @@ static int draw_on(struct job *job, struct text_engine *t, struct bytes *out, st
 	return rc;
 }
 
+/* Boxes where there should be text are seen too late, so they are said. */
+static void remark_missing(const struct text_engine *t, char *out)
+{
+	uint32_t first;
+	int n = text_engine_missing(t, &first);
+	if (n == 1)
+		snprintf(out, FIGURE_REMARK, "no font of this machine has U+%04X, drawn as a box with its code", first);
+	else if (n)
+		snprintf(out, FIGURE_REMARK, "no font of this machine has %d of the characters (U+%04X, ...), drawn as boxes with their codes; "
+			"the package fonts-droid-fallback has most scripts", n, first);
+}
+
 static int draw(struct job *job, struct bytes *out, struct err *e)
 {
 	struct text_engine *t;
@@ -123,6 +135,8 @@ static int draw(struct job *job, struct bytes *out, struct err *e)
 	if (rc)
 		return rc;
 	rc = draw_on(job, t, out, e);
+	if (!rc && job->spec->remark)
+		remark_missing(t, job->spec->remark);
 	job->op->free(job->plot); /* its shaped text refers to the engine */
 	text_engine_close(t);
 	return rc;
@@ -233,6 +247,8 @@ int figure_write(const struct evaluation *ev, const struct figure_spec *spec, co
 	struct figure_spec usual = figure_spec_default(), s = *spec;
 	s.width_in = s.width_in > 0 ? s.width_in : usual.width_in;
 	struct job job = {.spec = &s};
+	if (s.remark)
+		s.remark[0] = '\0';
 	int rc = check_spec(spec, e);
 	if (!rc)
 		rc = find_format(path, &job.format, e);

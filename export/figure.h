@@ -35,7 +35,9 @@ struct figure_spec {
 	enum ramp_colour colour;   /* RAMP_DIFFERENCE with a colour that is not diverging is drawn in RAMP_DIVERGING */
 	bool anonymous;            /* no user, host or path inside: commands and names keep the last part of a path */
 	const char *command;       /* equivalent command line, kept inside the file (without -o); NULL: none */
+	char *remark;              /* (FIGURE_REMARK) or NULL: receives what the figure could not show, "" when nothing */
 };
+enum { FIGURE_REMARK = 200 };
 struct figure_spec figure_spec_default(void);
 /* "icml", "icml-full", "neurips", "neurips-half", "iclr", "acl", "acl-full" -> inches; 0: unknown. */
 double figure_venue_width(const char *venue);

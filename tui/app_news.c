@@ -39,6 +39,7 @@ static void on_note(struct app *app, const struct note *note)
 		break;
 	case NOTE_SAVED:
 	case NOTE_FIGURE:
+	case NOTE_REMARK:
 	case NOTE_ERROR:
 		saving_note(app, note);
 		break;

@@ -129,6 +129,12 @@ void saving_note(struct app *app, const struct note *note)
 			note->text);
 		return;
 	}
+	if (note->kind == NOTE_REMARK) {
+		char said[sizeof app->message];
+		snprintf(said, sizeof said, "%s", app->message);
+		app_say(app, ROLE_WARN, "%s; but %s", said, note->text);
+		return;
+	}
 	if (note->kind == NOTE_ERROR) {
 		app->leave_when_saved = false;
 		app_say(app, ROLE_ERROR, "not saved: %s", note->text);

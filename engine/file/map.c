@@ -79,11 +79,11 @@ int file_map_check(const struct file_map *map, struct err *e)
 	struct stat st;
 	bool there = map->path && !stat(map->path, &st) && st.st_dev == map->device && st.st_ino == map->inode;
 	if (there && (size_t)st.st_size < map->size)
-		return err_set(e, ERR_FORMAT, "%s: was cut to %lld bytes while it was open, it had %zu", map->path, (long long)st.st_size, map->size);
+		return err_set(e, ERR_SYSTEM, "%s: was cut to %lld bytes while it was open, it had %zu", map->path, (long long)st.st_size, map->size);
 	if (file_guard_cut(map->guard))
-		return err_set(e, ERR_FORMAT, "%s: was cut short while it was open, it had %zu bytes", map->path, map->size);
+		return err_set(e, ERR_SYSTEM, "%s: was cut short while it was open, it had %zu bytes", map->path, map->size);
 	if (there && nanoseconds(st.st_mtim) != map->modified_ns)
-		return err_set(e, ERR_FORMAT, "%s: was written to while it was open", map->path);
+		return err_set(e, ERR_SYSTEM, "%s: was written to while it was open", map->path);
 	return 0;
 }
 

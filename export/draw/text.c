@@ -11,6 +11,9 @@ struct text_engine {
 	FcConfig *fonts;
 	PangoFontMap *map;
 	PangoContext *context;
+	uint8_t *missing; /* a bit for every character, made when the first one is missing */
+	int n_missing;
+	uint32_t first_missing;
 };
 
 struct text_block {
@@ -86,7 +89,36 @@ void text_engine_close(struct text_engine *t)
 	}
 	if (t->fonts)
 		FcConfigDestroy(t->fonts);
+	free(t->missing);
 	free(t);
+}
+
+int text_engine_missing(const struct text_engine *t, uint32_t *first)
+{
+	*first = t->first_missing;
+	return t->n_missing;
+}
+
+static void note_missing(struct text_engine *t, uint32_t code)
+{
+	enum { N_CODE = 0x110000 };
+	if (!t->missing)
+		t->missing = calloc(N_CODE / 8, 1);
+	if (!t->missing || code >= N_CODE || (t->missing[code / 8] >> code % 8 & 1))
+		return;
+	t->missing[code / 8] |= (uint8_t)(1u << code % 8);
+	if (!t->n_missing++)
+		t->first_missing = code;
+}
+
+static void find_missing(struct text_engine *t, PangoLayoutLine *line)
+{
+	for (GSList *at = line->runs; at; at = at->next) {
+		const PangoGlyphString *glyphs = ((PangoLayoutRun *)at->data)->glyphs;
+		for (int i = 0; i < glyphs->num_glyphs; i++)
+			if (glyphs->glyphs[i].glyph & PANGO_GLYPH_UNKNOWN_FLAG)
+				note_missing(t, glyphs->glyphs[i].glyph & ~PANGO_GLYPH_UNKNOWN_FLAG);
+	}
 }
 
 static PangoFontDescription *describe(const struct text_style *style)
@@ -205,6 +237,8 @@ int text_block_make(struct text_block **out, struct text_engine *t, const struct
 		return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of text", r->n_bytes);
 	}
 	place_lines(b);
+	for (int i = 0; i < b->n_line && pango_layout_get_unknown_glyphs_count(b->layout); i++)
+		find_missing(t, b->line[i]);
 	*out = b;
 	return 0;
 }

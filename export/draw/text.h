@@ -22,6 +22,10 @@ struct text_engine;
 int text_engine_open(struct text_engine **out, struct err *e);
 void text_engine_close(struct text_engine *t); /* NULL is allowed */
 
+/* Different characters of the texts made so far that no font here has, which stand as boxes with their codes; *first is the first of
+ * them that was met. */
+int text_engine_missing(const struct text_engine *t, uint32_t *first);
+
 struct text_style {
 	double size; /* points */
 	bool bold, italic;

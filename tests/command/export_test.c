@@ -49,7 +49,8 @@ static bool holds(const char *path, const char *text)
 static void done(struct program_result *r)
 {
 	CHECK_INT(r->status, 0);
-	CHECK_STR(r->err, "");
+	/* the prompt has a ship in it, for which this machine may lack a font */
+	CHECK(!r->n_err || strstr(r->err, ": no font of this machine has U+1F6A2, drawn as a box with its code\n"));
 	CHECK_INT(r->n_out, 0);
 	program_free(r);
 }

@@ -41,11 +41,11 @@ TEST(file_change, pages_that_went_missing_read_as_zeros_and_are_told)
 	CHECK_INT(map.data[2 * page], 0); /* without a guard this ends the process */
 	CHECK_INT(map.data[3 * page], 0);
 	CHECK_INT(map.data[page], 0);
-	CHECK_INT(file_map_check(&map, &e), ERR_FORMAT);
+	CHECK_INT(file_map_check(&map, &e), ERR_SYSTEM);
 	CHECK(strstr(e.text, path) && strstr(e.text, "was cut to"));
 	CHECK_INT(file_map_check(&other, &e), 0);
 	CHECK_INT(unlink(path), 0); /* its name is gone: what happened to it is still known */
-	CHECK_INT(file_map_check(&map, &e), ERR_FORMAT);
+	CHECK_INT(file_map_check(&map, &e), ERR_SYSTEM);
 	CHECK(strstr(e.text, "was cut short") != NULL);
 	file_map_close(&map);
 	file_map_close(&other);
@@ -76,7 +76,7 @@ TEST(file_change, writing_into_a_mapped_file_is_told)
 	int fd = open(path, O_WRONLY);
 	CHECK_INT(write(fd, "x", 1), 1);
 	close(fd);
-	CHECK_INT(file_map_check(&map, &e), ERR_FORMAT);
+	CHECK_INT(file_map_check(&map, &e), ERR_SYSTEM);
 	CHECK(strstr(e.text, "was written to") != NULL);
 	file_map_close(&map);
 }
@@ -101,11 +101,11 @@ TEST(file_change, a_model_cut_while_it_runs_is_an_error_that_names_it)
 	CHECK_INT(run_five(s, &e), 0);
 	CHECK_INT(stat(path, &st), 0);
 	CHECK_INT(truncate(path, st.st_size / 3), 0);
-	CHECK_INT(run_five(s, &e), ERR_FORMAT);
+	CHECK_INT(run_five(s, &e), ERR_SYSTEM);
 	CHECK(strstr(e.text, "cut.gguf: was cut to") != NULL);
 	CHECK_INT(session_length(s), 5); /* as before the call */
 	CHECK(session_logits(s) == NULL);
-	CHECK_INT(model_sha256(m, &hex, &e), ERR_FORMAT);
+	CHECK_INT(model_sha256(m, &hex, &e), ERR_SYSTEM);
 	session_close(s);
 	model_close(m);
 }
@@ -130,9 +130,9 @@ TEST(file_change, a_capture_cut_while_it_is_looked_at_is_an_error_that_names_it)
 	CHECK_INT(capture_open(&c, path, &e), 0);
 	CHECK_INT(stat(path, &st), 0);
 	CHECK_INT(truncate(path, st.st_size / 2), 0);
-	CHECK_INT(evaluation_open(&ev, c, &options, NULL, &e), ERR_FORMAT);
+	CHECK_INT(evaluation_open(&ev, c, &options, NULL, &e), ERR_SYSTEM);
 	CHECK(strstr(e.text, "cut.kvg: was cut to") != NULL);
-	CHECK_INT(capture_save(c, copy, &e), ERR_FORMAT);
+	CHECK_INT(capture_save(c, copy, &e), ERR_SYSTEM);
 	CHECK(access(copy, F_OK) != 0);
 	capture_unref(c);
 }

@@ -7,6 +7,26 @@
 
 #include "tests/support/test.h"
 
+TEST(text, characters_without_a_font_are_counted_once)
+{
+	/* two unassigned planes' characters, which no font can have, and one that every font has */
+	const char *text = "a\xf1\x90\x80\x81 \xf1\x90\x80\x81 \xf1\x90\x80\x82";
+	struct text_engine *t;
+	struct text_block *b;
+	uint32_t first = 0;
+	struct err e;
+	CHECK_INT(text_engine_open(&t, &e), 0);
+	CHECK_INT(text_engine_missing(t, &first), 0);
+	struct text_request r = {.utf8 = text, .n_bytes = strlen(text), .style = {.size = 9}};
+	for (int i = 0; i < 2; i++) {
+		CHECK_INT(text_block_make(&b, t, &r, &e), 0);
+		text_block_free(b);
+	}
+	CHECK_INT(text_engine_missing(t, &first), 2);
+	CHECK_INT(first, 0x50001);
+	text_engine_close(t);
+}
+
 TEST(text, engines_do_not_add_up)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

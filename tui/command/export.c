@@ -6,6 +6,7 @@
 #include "tui/command/command.h"
 #include "tui/command/nearest.h"
 #include "tui/command/settings.h"
+#include "tui/command/terminal.h"
 #include "tui/figure_command.h"
 
 _Static_assert(FIGURE_HEATMAP == 0 && FIGURE_OVERLAY == 1 && FIGURE_CURVES == 2, "order of --figure in tui/options.def");
@@ -109,7 +110,7 @@ static struct figure_command command_of(const struct options *o)
 	return f;
 }
 
-static int draw(const struct figure_command *f, const struct capture *c, const char *line, const char *path, struct err *e)
+static int draw(const struct options *o, const struct figure_command *f, const struct capture *c, const char *line, struct err *e)
 {
 	struct evaluation *ev;
 	struct preset preset;
@@ -119,11 +120,15 @@ static int draw(const struct figure_command *f, const struct capture *c, const c
 		.preset = settings_preset(f->preset, &f->protocol, &preset),
 	};
 	struct figure_spec spec = f->spec;
+	char missing[FIGURE_REMARK];
 	spec.command = line;
+	spec.remark = missing;
 	int rc = evaluation_open(&ev, c, &options, NULL, e);
 	if (rc)
 		return rc;
-	rc = figure_write(ev, &spec, path, e);
+	rc = figure_write(ev, &spec, o->output, e);
+	if (!rc && *missing)
+		remark(o, "%s: %s", o->output, missing);
 	evaluation_close(ev);
 	return rc;
 }
@@ -138,7 +143,7 @@ static int draw_new(const struct options *o, struct err *e)
 		return rc;
 	rc = capture_open(&c, o->argument[0], e);
 	if (!rc) {
-		rc = draw(&f, c, line, o->output, e);
+		rc = draw(o, &f, c, line, e);
 		capture_unref(c);
 	}
 	free(line);
@@ -193,7 +198,7 @@ static int draw_from(const struct options *kept, const struct options *o, const 
 	if (rc)
 		return rc;
 	const struct figure_command f = command_of(kept);
-	rc = draw(&f, c, line, o->output, e);
+	rc = draw(o, &f, c, line, e);
 	capture_unref(c);
 	return rc;
 }

@@ -242,6 +242,24 @@ static int print_text(const struct job *job, struct err *e)
 	return 0;
 }
 
+/* A capture that cannot be saved (the disk is full) is a failure, but what was measured is still said. */
+static int deliver(struct job *job, struct err *e)
+{
+	const struct options *o = job->o;
+	struct err why;
+	int unsaved = o->output ? capture_save(job->capture, o->output, &why) : 0;
+	if (o->output && !unsaved)
+		remark(o, "saved %s", o->output);
+	int rc = compare(job, e);
+	if (!rc)
+		rc = run_evict(&job->evictions, job->live, job->comparison, o, e);
+	if (!rc)
+		rc = o->json ? print_json(job, e) : print_text(job, e);
+	if (!rc && unsaved)
+		*e = why;
+	return rc ? rc : unsaved;
+}
+
 static int work(struct job *job, struct err *e)
 {
 	const struct options *o = job->o;
@@ -256,18 +274,7 @@ static int work(struct job *job, struct err *e)
 		rc = load(job, e);
 	if (!rc)
 		rc = measure(job, e);
-	if (!rc && o->output) {
-		rc = capture_save(job->capture, o->output, e);
-		if (!rc)
-			remark(o, "saved %s", o->output);
-	}
-	if (!rc)
-		rc = compare(job, e);
-	if (!rc)
-		rc = run_evict(&job->evictions, job->live, job->comparison, o, e);
-	if (rc)
-		return rc;
-	return o->json ? print_json(job, e) : print_text(job, e);
+	return rc ? rc : deliver(job, e);
 }
 
 static int run(const struct options *o, struct err *e)

@@ -75,6 +75,7 @@ static void leave_live(struct worker *w)
 
 static void do_desk_job(struct worker *w, struct desk_job *job)
 {
+	char missing[FIGURE_REMARK] = "";
 	struct err e;
 	const struct capture *c;
 	struct model *m;
@@ -96,10 +97,13 @@ static void do_desk_job(struct worker *w, struct desk_job *job)
 			worker_note(w, NOTE_SAVED, job->path);
 		break;
 	case DESK_FIGURE:
+		job->figure.remark = missing;
 		if (figure_write(job->snapshot->evaluation, &job->figure, job->path, &e))
 			worker_note(w, NOTE_ERROR, e.text);
 		else
 			worker_note(w, NOTE_FIGURE, job->path);
+		if (*missing)
+			worker_note(w, NOTE_REMARK, missing);
 		break;
 	case DESK_PROBE:
 		if (model_open(&m, job->path, &job->device, &e)) {

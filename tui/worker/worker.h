@@ -40,6 +40,7 @@ enum note_kind {
 	NOTE_OPENED,    /* a capture is open */
 	NOTE_SAVED,     /* the capture was saved */
 	NOTE_FIGURE,    /* a figure was saved */
+	NOTE_REMARK,    /* what the figure that was just saved could not show */
 	NOTE_PROBE,     /* what a model is, in one line */
 	NOTE_BAD_PROBE, /* why it cannot be opened */
 	NOTE_ERROR,     /* saving failed */
