@@ -114,7 +114,7 @@ FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: all help demo test unit test-cudaemu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
+.PHONY: sample-module all help demo test unit test-cudaemu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -280,6 +280,9 @@ fuzz: ## run every fuzzer for seconds=60 from the committed corpora (needs clang
 coverage: ## lines that the unit tests run, per house; limit=80 lists the files below it
 	+@$(MAKE) config=coverage build/coverage/tests/run build/coverage/kvglass
 	@limit=$(limit) tests/coverage
+
+sample-module: build/kvglass ## train the sample's lookahead modules again and judge them (an hour; Debian, apt-get)
+	@samples/modules/train
 
 golden: ## how the golden files of the tests are made again (needs Python packages)
 	@sed -n '2,/^"""/{/^"""/d;p}' tests/golden/make_golden.py

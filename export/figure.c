@@ -9,6 +9,7 @@
 #include "engine/file.h"
 #include "export/plot/origin.h"
 #include "export/plot/plot.h"
+#include "export/plot/training.h"
 
 /* Column and page widths of the venues' style files, inches. */
 static const struct {
@@ -50,7 +51,7 @@ const char *const *figure_venues(int *n)
 
 static int check_spec(const struct figure_spec *s, struct err *e)
 {
-	if ((unsigned)s->kind > FIGURE_CURVES || (unsigned)s->rows > FIGURE_ONE)
+	if ((unsigned)s->kind > FIGURE_TRAINING || (unsigned)s->rows > FIGURE_ONE)
 		return err_set(e, ERR_USE, "figure: kind %d with rows %d is not one", (int)s->kind, (int)s->rows);
 	if ((unsigned)s->scale > RAMP_DIFFERENCE || (unsigned)s->colour > RAMP_DIVERGING)
 		return err_set(e, ERR_USE, "figure: scale %d with colours %d is not one", (int)s->scale, (int)s->colour);
@@ -91,6 +92,12 @@ static const struct plot_ops *const plots[] = {
 	[FIGURE_HEATMAP] = &plot_heatmap,
 	[FIGURE_OVERLAY] = &plot_overlay,
 	[FIGURE_CURVES] = &plot_curves,
+	[FIGURE_TRAINING] = &plot_training,
+};
+
+struct source { /* one of both */
+	const struct evaluation *ev;
+	const struct training_log *log;
 };
 
 struct job {
@@ -197,12 +204,17 @@ static int write_json(struct job *job, struct bytes *out, struct err *e)
 	return 0;
 }
 
-static int make_bytes(struct job *job, const struct evaluation *ev, const char *path, struct bytes *out,
-	struct err *e)
+static int make_plot(struct job *job, const struct source *from, struct err *e)
 {
-	int rc = job->op->make(job->plot, ev, job->spec, e);
-	if (!rc)
-		rc = origin_collect(&job->origin, ev, job->spec, e);
+	int rc = from->log ? training_make(job->plot, from->log, job->spec, e) : job->op->make(job->plot, from->ev, job->spec, e);
+	if (rc)
+		return rc;
+	return from->log ? origin_collect_log(&job->origin, from->log, job->spec, e) : origin_collect(&job->origin, from->ev, job->spec, e);
+}
+
+static int make_bytes(struct job *job, const struct source *from, const char *path, struct bytes *out, struct err *e)
+{
+	int rc = make_plot(job, from, e);
 	if (rc)
 		return rc;
 	if (job->format == FORMAT_TEX && !job->op->tex)
@@ -225,13 +237,13 @@ static int write_bytes(const char *path, const struct bytes *b, struct err *e)
 	return rc;
 }
 
-static int write_figure(struct job *job, const struct evaluation *ev, const char *path, struct err *e)
+static int write_figure(struct job *job, const struct source *from, const char *path, struct err *e)
 {
 	struct bytes b = {0};
 	job->plot = calloc(1, job->op->bytes);
-	int rc = job->plot ? make_bytes(job, ev, path, &b, e) : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
-	if (!rc)
-		rc = capture_intact(evaluation_capture(ev), e);
+	int rc = job->plot ? make_bytes(job, from, path, &b, e) : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
+	if (!rc && from->ev)
+		rc = capture_intact(evaluation_capture(from->ev), e);
 	if (!rc)
 		rc = write_bytes(path, &b, e);
 	if (job->plot)
@@ -242,7 +254,7 @@ static int write_figure(struct job *job, const struct evaluation *ev, const char
 	return rc;
 }
 
-int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e)
+static int write_from(const struct source *from, const struct figure_spec *spec, const char *path, struct err *e)
 {
 	struct figure_spec usual = figure_spec_default(), s = *spec;
 	s.width_in = s.width_in > 0 ? s.width_in : usual.width_in;
@@ -250,6 +262,8 @@ int figure_write(const struct evaluation *ev, const struct figure_spec *spec, co
 	if (s.remark)
 		s.remark[0] = '\0';
 	int rc = check_spec(spec, e);
+	if (!rc && (spec->kind == FIGURE_TRAINING) != (from->log != NULL))
+		rc = err_set(e, ERR_USE, "figure: a training is drawn from its log, everything else from a capture");
 	if (!rc)
 		rc = find_format(path, &job.format, e);
 	if (rc)
@@ -258,7 +272,7 @@ int figure_write(const struct evaluation *ev, const struct figure_spec *spec, co
 	/* Numbers have a point in files, whatever the user's locale; this thread only. */
 	locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
 	locale_t before = plain ? uselocale(plain) : (locale_t)0;
-	rc = plain ? write_figure(&job, ev, path, e) : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
+	rc = plain ? write_figure(&job, from, path, e) : (int)err_set(e, ERR_MEMORY, "figure: out of memory");
 	if (plain) {
 		uselocale(before);
 		freelocale(plain);
@@ -266,7 +280,17 @@ int figure_write(const struct evaluation *ev, const struct figure_spec *spec, co
 	return rc;
 }
 
-int figure_provenance(const char *path, char **command, char capture_sha256[65], struct err *e)
+int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e)
+{
+	return write_from(&(struct source){.ev = ev}, spec, path, e);
+}
+
+int figure_write_training(const struct training_log *log, const struct figure_spec *spec, const char *path, struct err *e)
+{
+	return write_from(&(struct source){.log = log}, spec, path, e);
+}
+
+int figure_provenance(const char *path, char **command, char source_sha256[65], struct err *e)
 {
 	struct file_map map;
 	struct provenance p;
@@ -279,14 +303,15 @@ int figure_provenance(const char *path, char **command, char capture_sha256[65],
 	if (rc || changed)
 		return changed ? changed : rc;
 	const char *line = provenance_find(&p, "command"), *hash = provenance_find(&p, "capture_sha256");
+	hash = hash ? hash : provenance_find(&p, "log_sha256");
 	if (!line)
 		rc = err_set(e, ERR_FORMAT, "%s: carries no command", path);
 	else if (hash && strlen(hash) != 64)
-		rc = err_set(e, ERR_FORMAT, "%s: the capture's hash has %zu digits, not 64", path, strlen(hash));
+		rc = err_set(e, ERR_FORMAT, "%s: the hash of what it was drawn from has %zu digits, not 64", path, strlen(hash));
 	else if (!(*command = strdup(line)))
 		rc = err_set(e, ERR_MEMORY, "%s: out of memory", path);
 	if (!rc)
-		strcpy(capture_sha256, hash ? hash : "");
+		strcpy(source_sha256, hash ? hash : "");
 	provenance_free(&p);
 	return rc;
 }

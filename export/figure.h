@@ -12,8 +12,9 @@
 
 #include "analysis/evaluation.h"
 #include "analysis/ramp.h"
+#include "analysis/training_log.h"
 
-enum figure_kind { FIGURE_HEATMAP, FIGURE_OVERLAY, FIGURE_CURVES };
+enum figure_kind { FIGURE_HEATMAP, FIGURE_OVERLAY, FIGURE_CURVES, FIGURE_TRAINING };
 enum figure_rows {
 	FIGURE_LAYERS, /* layer x token, heads averaged */
 	FIGURE_HEADS,  /* query head x token of one layer */
@@ -54,8 +55,11 @@ const char *const *figure_venues(int *n);
  * machine refused. */
 int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e);
 
-/* The command kept inside a PNG, PDF or SVG figure (owned by the caller, free) and the capture's hash ("" when
- * it was never saved). */
-int figure_provenance(const char *path, char **command, char capture_sha256[65], struct err *e);
+/* A training's losses, and its held-out prompts' scores where they were judged (kind FIGURE_TRAINING): from the log alone. */
+int figure_write_training(const struct training_log *log, const struct figure_spec *spec, const char *path, struct err *e);
+
+/* The command kept inside a PNG, PDF or SVG figure (owned by the caller, free) and the hash of what it was drawn from: the
+ * capture's ("" when it was never saved), or the log's. */
+int figure_provenance(const char *path, char **command, char source_sha256[65], struct err *e);
 
 #endif

@@ -4,58 +4,22 @@
 #include <string.h>
 
 #include "export/plot/curves.h"
+#include "export/plot/look.h"
 
 #define N_PANEL 2
-#define MARKER 2.3 /* half width */
 #define SAMPLE 22.0 /* length of a line in the legend */
 #define LEGEND_ROW 10.5
 #define LEAST_PANEL 60.0
 
-enum marker { MARK_NONE, MARK_CIRCLE, MARK_SQUARE, MARK_UP, MARK_DOWN, MARK_DIAMOND, MARK_CROSS, MARK_PLUS };
-
-struct look {
-	const char *name;
-	uint32_t rgb;
-	double width;
-	double dash[6];
-	int n_dash;
-	enum marker marker;
-};
-
-static const struct look looks[] = {
-	{"truth", 0x000000, 1.2, {0}, 0, MARK_NONE},
-	{"lookahead", 0xd55e00, 1.4, {0}, 0, MARK_CIRCLE},
-	{"snapkv", 0x0072b2, 1.3, {5, 1.8}, 2, MARK_SQUARE},
-	{"untrained", 0xb2558b, 1.0, {4, 1.5, 1, 1.5}, 4, MARK_UP},
-	{"recency", 0x666666, 1.0, {2.2, 1.6}, 2, MARK_DOWN},
-	{"keynorm", 0x007a5a, 1.0, {7, 1.8, 1, 1.8}, 4, MARK_DIAMOND},
-	{"h2o", 0xc47f00, 1.0, {8, 2.5}, 2, MARK_CROSS},
-	{"observed", 0x8a6d00, 1.0, {3, 3}, 2, MARK_PLUS},
-	{"tova", 0x3a8fc4, 1.0, {2, 2, 5, 2}, 4, MARK_CROSS},
-	{"random", 0x999999, 0.8, {1, 1.2}, 2, MARK_PLUS},
-	{"ceiling", 0x000000, 0.9, {1, 1.4}, 2, MARK_NONE},
-	{"chance", 0x999999, 0.8, {0.6, 2}, 2, MARK_NONE},
-};
-/* For methods the table does not name, in turn. */
-static const struct look others[] = {
-	{"", 0x8c564b, 1.0, {6, 1.5, 2, 1.5}, 4, MARK_UP},
-	{"", 0x4b4b8c, 1.0, {3, 1.2}, 2, MARK_DIAMOND},
-	{"", 0x6b8e23, 1.0, {1.5, 1.5, 4, 1.5}, 4, MARK_SQUARE},
-	{"", 0x8b3a62, 1.0, {9, 2}, 2, MARK_DOWN},
-};
-
-static const struct look *look_of(const struct curves *c, int line)
+static const struct plot_look *look_of(const struct curves *c, int line)
 {
 	int n_other = 0;
+	const struct plot_look *look = NULL;
 	for (int i = 0; i <= line; i++) {
-		size_t k = 0;
-		while (k < sizeof looks / sizeof *looks && strcmp(looks[k].name, c->line[i].name))
-			k++;
-		if (k < sizeof looks / sizeof *looks && i == line)
-			return &looks[k];
-		n_other += k == sizeof looks / sizeof *looks;
+		look = plot_look_of(c->line[i].name);
+		n_other += look == NULL;
 	}
-	return &others[(n_other - 1) % (int)(sizeof others / sizeof *others)];
+	return look ? look : plot_look_other(n_other - 1);
 }
 
 static const double *values(const struct curves_line *l, int panel)
@@ -149,36 +113,6 @@ static double x_of(const struct curves *c, struct rect r, double budget)
 	return high > low ? r.x + (log2(budget) - low) / (high - low) * r.w : r.x + r.w / 2;
 }
 
-static void draw_marker(struct canvas *canvas, enum marker marker, struct point at, uint32_t rgb)
-{
-	static const struct {
-		int n;
-		struct point p[8];
-	} shape[] = {
-		[MARK_CIRCLE] = {8,
-			{{1, 0}, {0.71, 0.71}, {0, 1}, {-0.71, 0.71}, {-1, 0}, {-0.71, -0.71}, {0, -1}, {0.71, -0.71}}},
-		[MARK_SQUARE] = {4, {{-0.85, -0.85}, {0.85, -0.85}, {0.85, 0.85}, {-0.85, 0.85}}},
-		[MARK_UP] = {3, {{0, -1.1}, {1, 0.8}, {-1, 0.8}}},
-		[MARK_DOWN] = {3, {{0, 1.1}, {1, -0.8}, {-1, -0.8}}},
-		[MARK_DIAMOND] = {4, {{0, -1.2}, {0.9, 0}, {0, 1.2}, {-0.9, 0}}},
-		[MARK_CROSS] = {4, {{-0.8, -0.8}, {0.8, 0.8}, {-0.8, 0.8}, {0.8, -0.8}}},
-		[MARK_PLUS] = {4, {{-1, 0}, {1, 0}, {0, -1}, {0, 1}}},
-	};
-	if (marker == MARK_NONE)
-		return;
-	struct point p[8];
-	int n = shape[marker].n;
-	for (int i = 0; i < n; i++)
-		p[i] = (struct point){at.x + MARKER * shape[marker].p[i].x, at.y + MARKER * shape[marker].p[i].y};
-	struct stroke line = {.width = 0.9, .rgb = rgb};
-	if (marker == MARK_CROSS || marker == MARK_PLUS) {
-		canvas_path(canvas, p, 2, &line);
-		canvas_path(canvas, p + 2, 2, &line);
-	} else {
-		canvas_polygon(canvas, p, n, rgb);
-	}
-}
-
 static bool is_power_of_two(int x)
 {
 	return (x & (x - 1)) == 0;
@@ -187,10 +121,9 @@ static bool is_power_of_two(int x)
 static void draw_line(const struct drawing *d, int i, int panel, struct rect r)
 {
 	const struct curves *c = d->c;
-	const struct look *look = look_of(c, i);
+	const struct plot_look *look = look_of(c, i);
 	const double *y = values(&c->line[i], panel);
-	struct stroke s = {.width = look->width, .rgb = look->rgb, .n_dash = look->n_dash};
-	memcpy(s.dash, look->dash, sizeof s.dash);
+	struct stroke s = plot_look_stroke(look);
 	struct point p[160];
 	int n = 0;
 	for (int k = 0; k < c->n_point; k++) {
@@ -198,7 +131,7 @@ static void draw_line(const struct drawing *d, int i, int panel, struct rect r)
 		if (isfinite(y[k]) && n < (int)(sizeof p / sizeof *p))
 			p[n++] = at;
 		if (isfinite(y[k]) && is_power_of_two(c->budget[k]))
-			draw_marker(d->canvas, look->marker, at, look->rgb);
+			plot_marker(d->canvas, look->marker, at, look->rgb);
 	}
 	canvas_path(d->canvas, p, n, &s);
 }
@@ -259,12 +192,11 @@ static void draw_legend(const struct drawing *d)
 	int rows = (d->c->n_line + l->legend_columns - 1) / l->legend_columns;
 	canvas_begin(d->canvas, "legend");
 	for (int i = 0; i < d->c->n_line; i++) {
-		const struct look *look = look_of(d->c, i);
+		const struct plot_look *look = look_of(d->c, i);
 		double x = l->left + i / rows * l->legend_w, y = l->legend_y + (i % rows + 0.5) * LEGEND_ROW;
-		struct stroke s = {.width = look->width, .rgb = look->rgb, .n_dash = look->n_dash};
-		memcpy(s.dash, look->dash, sizeof s.dash);
+		struct stroke s = plot_look_stroke(look);
 		canvas_line(d->canvas, x, y, x + SAMPLE, y, &s);
-		draw_marker(d->canvas, look->marker, (struct point){x + SAMPLE / 2, y}, look->rgb);
+		plot_marker(d->canvas, look->marker, (struct point){x + SAMPLE / 2, y}, look->rgb);
 		canvas_text(d->canvas, d->t, &plot_label,
 			(struct point){x + SAMPLE + 4, y + PLOT_LABEL_SIZE * TEXT_ASCENT / 2 - 0.3}, ALIGN_LEFT, TURN_NONE,
 			d->c->line[i].label);

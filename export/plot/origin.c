@@ -89,3 +89,13 @@ int origin_collect(struct provenance *out, const struct evaluation *ev, const st
 	add_int(&k, "seed", (long long)evaluation_seed(ev));
 	return k.rc;
 }
+
+int origin_collect_log(struct provenance *out, const struct training_log *log, const struct figure_spec *spec, struct err *e)
+{
+	struct collector k = {.out = out, .anonymous = spec->anonymous, .e = e};
+	add(&k, "figure", "training");
+	add_command(&k, spec);
+	add(&k, "log_sha256", log->sha256);
+	add_int(&k, "n_step", log->n_step);
+	return k.rc;
+}

@@ -10,6 +10,9 @@
 int origin_collect(struct provenance *out, const struct evaluation *ev, const struct figure_spec *spec,
 	struct err *e);
 
+/* The same for a training's log. */
+int origin_collect_log(struct provenance *out, const struct training_log *log, const struct figure_spec *spec, struct err *e);
+
 /* A word as a POSIX shell would need it. Owned by the caller; NULL: out of memory. */
 char *shell_quote(const char *word);
 /* A command line as it is kept inside a figure: without the name of the figure itself (-o), so that a copy is

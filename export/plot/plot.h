@@ -34,6 +34,7 @@
 struct plot_ops {
 	const char *name; /* "heatmap" */
 	size_t bytes;     /* of a plot, which starts as zeros */
+	/* NULL: not made from an evaluation */
 	int (*make)(void *plot, const struct evaluation *ev, const struct figure_spec *spec, struct err *e);
 	void (*free)(void *plot); /* safe on zeros and after a failed make or lay_out */
 	int (*lay_out)(void *plot, struct text_engine *t, double *width, double *height, struct err *e); /* points */
@@ -42,7 +43,7 @@ struct plot_ops {
 	int (*json)(const void *plot, json_t *root); /* adds its keys; -1: out of memory */
 	void (*tex)(const void *plot, FILE *f);      /* NULL: there is no such form */
 };
-extern const struct plot_ops plot_heatmap, plot_overlay, plot_curves;
+extern const struct plot_ops plot_heatmap, plot_overlay, plot_curves, plot_training;
 
 extern const struct text_style plot_label, plot_letter, plot_tick;
 extern const struct stroke plot_frame;

@@ -6,9 +6,9 @@
 
 Texts come from Debian packages (texts.py names them and their licences), the instructions around them are our own. The same seed and the
 same package versions give the same files. Training prompts: lengths log-uniform from 120 to --longest tokens, kinds in fixed shares, both
-spread evenly, so that the first hundred lines are as mixed as all. Held-out prompts: one file a kind, of other packages, two prompts
-each of about 256, 512, 1,024, 2,048 and 4,096 tokens; news 24 prompts of 250 to 900 tokens. validation.jsonl holds a few more of every
-kind, to watch a training with.
+spread evenly, so that the first hundred lines are as mixed as all. Held-out prompts: one file a kind, of other packages, of about 256
+(twice), 512 (twice), 1,024, 2,048 and 4,096 tokens; news 24 prompts of 250 to 900 tokens. validation.jsonl holds two more of every kind,
+to watch a training with.
 """
 import argparse
 import json
@@ -21,7 +21,7 @@ import texts
 from instructions import CHINESE, CODING, FRENCH, GERMAN, JAPANESE, READING, SPANISH, TALK, asked, chatter, framed, needle, table
 
 SHORTEST = 120  # tokens of a training prompt
-LENGTHS = (256, 512, 1024, 2048, 4096)  # of held-out prompts
+LENGTHS = (256, 256, 512, 512, 1024, 2048, 4096)  # tokens of held-out prompts, about
 AROUND = 45  # tokens of the chat template and of an instruction
 
 # Characters that a token of the sample model holds, so that lengths can be given in tokens without its tokenizer.
@@ -116,7 +116,7 @@ def training(rng, cache, count, longest):
 def held_out(rng, cache, folder):
     validation = []
     for _, name, a_token, make in held_out_kinds(cache):
-        lengths = [250 * (900 / 250) ** (i / 23) for i in range(24)] if name == "news" else [n for n in LENGTHS for _ in range(2)]
+        lengths = [250 * (900 / 250) ** (i / 23) for i in range(24)] if name == "news" else LENGTHS
         write(folder / f"{name}.jsonl", ({"kind": name, "length": round(n), "prompt": make(rng, characters(n, a_token))} for n in lengths))
         validation += [{"kind": name, "prompt": make(rng, characters(n, a_token))} for n in (300, 900)]
     write(folder / "validation.jsonl", validation)

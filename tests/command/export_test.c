@@ -122,6 +122,27 @@ TEST(command_export, anonymous_figures_tell_no_path)
 	CHECK(same_bytes(figure, again));
 }
 
+TEST(command_export, a_training_from_its_log)
+{
+	const char *log = test_scratch("module.safetensors.log"), *figure = test_scratch("training.svg"), *again = test_scratch("training-2.svg");
+	struct program_result r;
+	FILE *f = fopen(log, "w");
+	CHECK(f && fputs("{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"loss\": 0.25}\n", f) >= 0 && fclose(f) == 0);
+	program_run(&r, NULL, "export", log, "--figure", "training", "-o", figure, NULL);
+	done(&r);
+	program_run(&r, NULL, "export", "--reproduce", figure, "-o", again, NULL);
+	done(&r);
+	CHECK(same_bytes(figure, again));
+	f = fopen(log, "a");
+	CHECK(f && fputs("{\"step\": 3, \"loss\": 0.2}\n", f) >= 0 && fclose(f) == 0);
+	program_run(&r, NULL, "export", "--reproduce", figure, "-o", again, NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "drawn from a log with sha256");
+	program_free(&r);
+	program_run(&r, NULL, "export", log, "--figure", "curves", "-o", again, NULL);
+	CHECK_INT(r.status, 1);
+	program_free(&r);
+}
+
 TEST(command_export, numbers_instead_of_pictures)
 {
 	const char *kvg = test_scratch("numbers.kvg"), *csv = test_scratch("n.csv"), *json = test_scratch("n.json");

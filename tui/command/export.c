@@ -9,7 +9,8 @@
 #include "tui/command/terminal.h"
 #include "tui/figure_command.h"
 
-_Static_assert(FIGURE_HEATMAP == 0 && FIGURE_OVERLAY == 1 && FIGURE_CURVES == 2, "order of --figure in tui/options.def");
+_Static_assert(FIGURE_HEATMAP == 0 && FIGURE_OVERLAY == 1 && FIGURE_CURVES == 2 && FIGURE_TRAINING == 3,
+	"order of --figure in tui/options.def");
 _Static_assert(FIGURE_LAYERS == 0 && FIGURE_HEADS == 1 && FIGURE_ONE == 2, "order of --rows in tui/options.def");
 _Static_assert(RAMP_LIFT == 0 && RAMP_PERCENTILE == 1 && RAMP_RAW == 2 && RAMP_DIFFERENCE == 3, "order of --scale in tui/options.def");
 _Static_assert(RAMP_VIRIDIS == 0 && RAMP_CIVIDIS == 1 && RAMP_MAGMA == 2 && RAMP_GREY == 3 && RAMP_DIVERGING == 4,
@@ -133,6 +134,22 @@ static int draw(const struct options *o, const struct figure_command *f, const s
 	return rc;
 }
 
+/* The log at `path`, which must have this hash unless it is NULL. */
+static int draw_log(const struct figure_command *f, const char *path, const char *sha256, const char *line, const char *to, struct err *e)
+{
+	struct training_log *log;
+	struct figure_spec spec = f->spec;
+	spec.command = line;
+	int rc = training_log_open(&log, path, e);
+	if (rc)
+		return rc;
+	if (sha256 && strcmp(log->sha256, sha256))
+		rc = err_set(e, ERR_FORMAT, "drawn from a log with sha256 %.16s..., %s has %.16s...", sha256, path, log->sha256);
+	rc = rc ? rc : figure_write_training(log, &spec, to, e);
+	training_log_free(log);
+	return rc;
+}
+
 static int draw_new(const struct options *o, struct err *e)
 {
 	const struct figure_command f = command_of(o);
@@ -141,6 +158,11 @@ static int draw_new(const struct options *o, struct err *e)
 	int rc = figure_command_write(&line, &f, e);
 	if (rc)
 		return rc;
+	if (f.spec.kind == FIGURE_TRAINING) {
+		rc = draw_log(&f, o->argument[0], NULL, line, o->output, e);
+		free(line);
+		return rc;
+	}
 	rc = capture_open(&c, o->argument[0], e);
 	if (!rc) {
 		rc = draw(o, &f, c, line, e);
@@ -189,11 +211,24 @@ static int open_same(const struct capture **out, const struct options *o, const 
 	return ERR_FORMAT;
 }
 
+static int draw_same_log(const struct options *kept, const struct options *o, const char *line, const char sha256[65], struct err *e)
+{
+	const struct figure_command f = command_of(kept);
+	const char *path = o->n_argument ? o->argument[0] : kept->argument[0];
+	if (!strcmp(path, FIGURE_NO_CAPTURE))
+		return err_set(e, ERR_FORMAT, "%s: does not tell the path of its log (sha256 %.16s...); name it after the options", o->reproduce,
+			sha256);
+	int rc = draw_log(&f, path, sha256, line, o->output, e);
+	return rc ? err_prefix(e, "%s", o->reproduce) : 0;
+}
+
 static int draw_from(const struct options *kept, const struct options *o, const char *line, const char sha256[65], struct err *e)
 {
 	const struct capture *c;
 	if (check_figure(kept, e))
 		return err_prefix(e, "%s: the command inside", o->reproduce);
+	if (kept->figure == FIGURE_TRAINING)
+		return draw_same_log(kept, o, line, sha256, e);
 	int rc = open_same(&c, o, kept->argument[0], sha256, e);
 	if (rc)
 		return rc;
