@@ -154,7 +154,7 @@ static struct rect panel_rect(const struct training *t, int i)
 
 static double x_of(const struct training *t, struct rect r, int step)
 {
-	return t->last > t->first ? r.x + r.w * (step - t->first) / (t->last - t->first) : r.x + r.w / 2;
+	return t->last > t->first ? r.x + r.w * ((double)step - t->first) / ((double)t->last - t->first) : r.x + r.w / 2;
 }
 
 /* Panel 0 is logarithmic in KL, the others are shares. */
@@ -195,16 +195,19 @@ static void draw_value_ticks(const struct drawing *d, int panel, struct rect r)
 		}
 }
 
-static void draw_step_ticks(const struct drawing *d, struct rect r)
+/* Panels on top of each other share the numbers under the last. */
+static void draw_step_ticks(const struct drawing *d, int panel, struct rect r)
 {
-	int by = plot_tick_step(d->t->last - d->t->first, 5);
-	for (int step = (d->t->first + by - 1) / by * by; step <= d->t->last; step += by) {
-		char label[16];
-		double x = x_of(d->t, r, step), y = r.y + r.h;
+	bool last = panel + d->t->layout.columns >= d->t->layout.n_panel;
+	int64_t by = plot_tick_step(d->t->last - d->t->first, 5);
+	for (int64_t step = (d->t->first + by - 1) / by * by; step <= d->t->last; step += by) {
+		char label[24];
+		double x = x_of(d->t, r, (int)step), y = r.y + r.h;
 		canvas_line(d->canvas, x, y, x, y + PLOT_TICK, &plot_frame);
-		snprintf(label, sizeof label, "%d", step);
-		canvas_text(d->canvas, d->text, &plot_tick, (struct point){x, y + PLOT_TICK + PLOT_GAP + PLOT_TICK_SIZE * TEXT_ASCENT}, ALIGN_CENTRE,
-			TURN_NONE, label);
+		snprintf(label, sizeof label, "%lld", (long long)step);
+		if (last)
+			canvas_text(d->canvas, d->text, &plot_tick, (struct point){x, y + PLOT_TICK + PLOT_GAP + PLOT_TICK_SIZE * TEXT_ASCENT},
+				ALIGN_CENTRE, TURN_NONE, label);
 	}
 }
 
@@ -269,7 +272,7 @@ static void draw_panel(const struct drawing *d, int panel)
 	struct rect r = panel_rect(d->t, panel);
 	plot_begin_panel(d->canvas, panel);
 	draw_value_ticks(d, panel, r);
-	draw_step_ticks(d, r);
+	draw_step_ticks(d, panel, r);
 	canvas_frame(d->canvas, r, &plot_frame);
 	if (panel == 0)
 		draw_losses(d, r);

@@ -51,7 +51,8 @@ def row(label, results):
     cells = ["/".join(f"{mean(r['kl'][m] for r in results):.3f}" for m in METHODS)]
     for budget in map(str, BUDGETS):
         at = [r for r in results if budget in r["overlap"]]
-        cells += ["/".join(f"{100 * mean(r[what][budget][m] for r in at):.0f}" for m in METHODS) for what in ("overlap", "mass")]
+        for what in ("overlap", "mass"):
+            cells.append("/".join(f"{100 * mean(r[what][budget][m] for r in at):.0f}" for m in METHODS) if at else "-")
     print(f"{label:<22} {len(results):>3}  " + "  ".join(f"{c:<{17 if i == 0 else 8}}" for i, c in enumerate(cells)))
 
 
