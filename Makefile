@@ -166,12 +166,14 @@ build/cuda/flags: FORCE
 
 EMU      := $(BUILD)/cudaemu
 EMU_FLAGS := -Itests/cudaemu/include -DKVGLASS_CUDAEMU
-EMU_SRC  := $(CUDA_KERNEL) $(CUDA_HOST) $(wildcard tests/cudaemu/*.cc tests/cudaemu/*.c)
+# Suites of whole models run there as they are: tests/support/loose_model.c puts its models on the device.
+EMU_SHARED := tests/support/loose_model.c
+EMU_SRC  := $(CUDA_KERNEL) $(CUDA_HOST) $(wildcard tests/cudaemu/*.cc tests/cudaemu/*.c) $(EMU_SHARED) tests/engine/forward_test.c tests/engine/evict_test.c
 EMU_OBJ  := $(addsuffix .o,$(addprefix $(EMU)/,$(EMU_SRC)))
 CXXWARN  := $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARN))
 CXXFLAGS += -std=c++17 -g -O2 -fno-strict-aliasing -ffp-contract=off $(CXXWARN)
 # Kernels also stop at what C++ leaves undefined: misaligned vectors, shifts and sums that overflow.
-EMU_KERNEL_FLAGS := -x c++ -fsanitize=undefined -fno-sanitize-recover=all
+EMU_KERNEL_FLAGS := -x c++ -Wno-unknown-pragmas -fsanitize=undefined -fno-sanitize-recover=all
 
 $(EMU)/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -188,7 +190,7 @@ $(EMU)/%.c.o: %.c $(BUILD)/flags
 	$(call say,CC,$< (emulated))
 	$(Q)$(CC) $(EMU_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(EMU)/run: $(EMU_OBJ) $(ALL_OBJ) $(filter $(BUILD)/tests/support/%,$(TEST_OBJ))
+$(EMU)/run: $(EMU_OBJ) $(ALL_OBJ) $(filter-out $(EMU_SHARED:%.c=$(BUILD)/%.o),$(filter $(BUILD)/tests/support/%,$(TEST_OBJ)))
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -fsanitize=undefined -o $@ $^ $(LDLIBS)
 

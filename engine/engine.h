@@ -163,6 +163,10 @@ struct generate_options {
  * *stopped whether an end token came. */
 int session_generate(struct session *s, const struct generate_options *o, int32_t *ids, int *n, bool *stopped, struct err *e);
 
+/* Between tokens of session_generate(): brings the column sums up to date in their owners' arrays. A device gathers them by itself
+ * until the response ends. */
+int session_collect(struct session *s, struct err *e);
+
 /* L2 norms of cached keys of positions 0 .. n-1 (RoPE does not change them): out (n_layer, n_kv_head, n). */
 int session_key_norms(struct session *s, int n, float *out, struct err *e);
 

@@ -7,7 +7,8 @@
  *     A CPU does the work at once, a GPU on its stream; no operation inside a layer needs an answer on the host.
  *   - Position, rows and captures of a step are set once, by step_begin(); operations do not carry them, so that decode steps look alike
  *     (one recorded graph serves all).
- *   - Column sums (captures) belong to the caller. A backend may collect them on its device and add them at step_end().
+ *   - Column sums (captures) belong to the caller. A backend may gather them on its device over many steps and add them at collect();
+ *     rows that are kept one by one (per_row) and row errors are there at step_end().
  *   - Rows of a step count from 0; a row's position is step.position + row. All activations are float32 (n_rows, width), row-major.
  *   - Results do not depend on the number of threads.
  */
@@ -146,6 +147,8 @@ struct backend_ops {
 	void (*step_begin)(struct backend *b, const struct step *step);
 	int (*step_end)(struct backend *b, struct err *e); /* ERR_NUMBER names the first layer whose attention was not finite */
 
+	int (*collect)(struct backend *b, struct err *e); /* adds what captures have gathered to their sums */
+
 	void (*embed_ids)(struct backend *b, const int32_t *ids);      /* n_rows token ids -> ROWS_HIDDEN */
 	void (*embed_rows)(struct backend *b, const float *embedding); /* (n_rows, n_embd) -> ROWS_HIDDEN */
 	void (*rmsnorm)(struct backend *b, const struct norm_op *op);
@@ -174,7 +177,7 @@ static inline const struct backend_ops *backend_ops(const struct backend *b)
 	return ((const struct backend_base *)b)->ops;
 }
 
-extern const struct backend_ops backend_cpu;
+extern const struct backend_ops backend_cpu; /* engine/cuda has the other: cuda_backend() */
 /* The table for the model's device (model_info.device). */
 const struct backend_ops *backend_for(const struct model *m);
 

@@ -4,6 +4,7 @@
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/simd/simd.h"
 #include "engine/cpu/threads.h"
+#include "engine/cuda/device.h"
 #include "engine/engine.h"
 
 static struct engine_build build; /* written once, read-only afterwards */
@@ -12,7 +13,7 @@ static void look(void)
 {
 	static char matmul[32];
 	gemm_version(matmul, sizeof matmul);
-	build = (struct engine_build){.version = KVGLASS_VERSION, .cuda = NULL, .matmul = matmul, .simd = simd_available()[0]->name,
+	build = (struct engine_build){.version = KVGLASS_VERSION, .cuda = cuda_version(), .matmul = matmul, .simd = simd_available()[0]->name,
 		.n_threads = threads_default_count()};
 }
 

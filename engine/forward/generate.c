@@ -77,6 +77,8 @@ int session_generate(struct session *s, const struct generate_options *o, int32_
 	if (!rc)
 		rc = generate(s, o, capture, ids, n, stopped, e);
 	free(capture);
+	int collected = s->ops->collect(s->backend, rc ? NULL : e);
+	rc = rc ? rc : collected;
 	if (!rc)
 		progress_report(o->progress, "decode", *n, *n);
 	return rc;

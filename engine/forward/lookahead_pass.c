@@ -122,6 +122,8 @@ int session_lookahead(struct session *s, const struct lookahead_request *r, stru
 	if (rc)
 		return rc;
 	rc = run_rows(s, r, adapter, n_rows, e);
+	int collected = s->ops->collect(s->backend, rc ? NULL : e);
+	rc = rc ? rc : collected;
 	free_adapters(adapter, r->modules->n_layer);
 	return rc;
 }

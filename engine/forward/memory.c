@@ -53,6 +53,11 @@ uint64_t memory_available(void)
 	return group < machine ? group : machine;
 }
 
+uint64_t memory_total(void)
+{
+	return field_of("/proc/meminfo", "MemTotal") * 1024;
+}
+
 uint64_t engine_peak_memory(void)
 {
 	struct rusage use;

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "engine/cpu/threads.h"
+#include "engine/cuda/device.h"
 
 const struct backend_ops *backend_for(const struct model *m)
 {
-	(void)m; /* engine/cuda adds its table here: m->info.device says which */
-	return &backend_cpu;
+	return strncmp(m->info.device, "cuda:", 5) ? &backend_cpu : cuda_backend();
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -99,6 +99,11 @@ const float *session_logits(const struct session *s)
 	return s->has_logits ? s->ops->last_logits(s->backend) : NULL;
 }
 
+int session_collect(struct session *s, struct err *e)
+{
+	return s->ops->collect(s->backend, e);
+}
+
 int session_evict(struct session *s, const struct eviction *eviction, struct err *e)
 {
 	if (eviction && (eviction->n < 0 || eviction->n > s->length))
@@ -170,8 +175,9 @@ int session_run(struct session *s, const struct run_request *r, struct err *e)
 		rc = run_chunks(s, &request, capture, e);
 	}
 	free(capture);
-	if (rc)
-		return rc;
+	int collected = s->ops->collect(s->backend, rc ? NULL : e); /* whatever happened: the sums' owner may free them now */
+	if (rc || collected)
+		return rc ? rc : collected;
 	s->length += r->n;
 	s->has_logits = true;
 	/* A cancel that comes with the last report comes too late: the work is done. */

@@ -37,5 +37,6 @@ int capture_from_request(struct capture *out, const struct colsum_request *r, st
 
 /* memory.c: bytes of memory this process may still take, 0 when unknown. */
 uint64_t memory_available(void);
+uint64_t memory_total(void); /* bytes of the machine's memory */
 
 #endif

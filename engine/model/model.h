@@ -8,6 +8,8 @@
 #ifndef KVGLASS_ENGINE_MODEL_MODEL_H
 #define KVGLASS_ENGINE_MODEL_MODEL_H
 
+#include <pthread.h>
+
 #include "engine/engine.h"
 #include "engine/file.h"
 #include "engine/file/tensor_type.h"
@@ -28,6 +30,16 @@ struct layer_weights {
 
 enum rope_pairs { ROPE_ADJACENT, ROPE_HALVES };
 
+/* What a backend keeps beside a model for all its sessions: a device's copy of the weights. */
+struct model_device;
+struct model_shared {
+	pthread_mutex_t lock;
+	struct model_device *device; /* NULL until the first session of a device made it, under the lock */
+	void (*free_device)(struct model_device *device);
+};
+struct model_shared *model_shared_new(void); /* NULL without memory */
+void model_shared_free(struct model_shared *s); /* NULL is allowed */
+
 struct model {
 	struct model_info info;
 	enum device_choice device; /* as asked for */
@@ -41,6 +53,7 @@ struct model {
 	struct layer_weights *layer; /* (n_layer) */
 	struct tokenizer *tokenizer;
 	struct model_storage *storage; /* maps and float arrays that the pointers above lead into; private to engine/model */
+	struct model_shared *shared;
 };
 
 /* Are the weight files still what was opened? Asked after whatever read weights: when they are not, its results are worth nothing. */

@@ -1,11 +1,13 @@
 #include "engine/model/build.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/cpu/simd/simd.h"
+#include "engine/cuda/device.h"
 
 /* general.name, where the file says one; the caller falls back to the file's. */
 static int name_from_gguf(struct model *m, const struct gguf_file *g, struct err *e)
@@ -55,6 +57,34 @@ static int open_gguf(struct model *m, struct err *e)
 	return rc;
 }
 
+static int use_cpu(struct model *m, const struct model_options *o, const char *fallback)
+{
+	bool bf16 = o->precision == PRECISION_BF16 && simd_available()[0]->bf16_products;
+	m->info.device = "cpu";
+	m->info.precision = bf16 ? "bf16" : "f32";
+	m->info.fallback = !fallback && o->precision == PRECISION_BF16 && !bf16
+		? "this processor has no bfloat16 products: float32 is used" : fallback;
+	return 0;
+}
+
+/* A CUDA device that was asked for must be there. On AUTO its absence is worth a word only where a build with CUDA could have used one. */
+static int choose_device(struct model *m, const struct model_options *o, struct err *e)
+{
+	struct err why;
+	char id[24];
+	if (o->device == DEVICE_CPU || (o->device == DEVICE_AUTO && !cuda_version()))
+		return use_cpu(m, o, NULL);
+	int rc = cuda_check_device(o->device_index, &why);
+	if (rc && o->device == DEVICE_CUDA)
+		return err_set(e, (enum err_code)rc, "%s", why.text);
+	if (rc)
+		return use_cpu(m, o, storage_text(m->storage, why.text));
+	snprintf(id, sizeof id, "cuda:%d", o->device_index);
+	m->info.device = storage_text(m->storage, id);
+	m->info.precision = o->precision == PRECISION_F32 ? "f32" : "bf16";
+	return m->info.device ? 0 : (int)err_set(e, ERR_MEMORY, "%s: out of memory", m->info.path);
+}
+
 static int fill_common(struct model *m, const struct model_options *o, struct err *e)
 {
 	struct model_info *i = &m->info;
@@ -71,12 +101,7 @@ static int fill_common(struct model *m, const struct model_options *o, struct er
 	i->chat_family = tokenizer_chat_family(m->tokenizer);
 	m->device = o->device;
 	m->precision = o->precision;
-	i->device = "cpu";
-	bool bf16 = o->precision == PRECISION_BF16 && simd_available()[0]->bf16_products;
-	i->precision = bf16 ? "bf16" : "f32";
-	i->fallback = o->device == DEVICE_CUDA ? "this build has no CUDA"
-		: o->precision == PRECISION_BF16 && !bf16 ? "this processor has no bfloat16 products: float32 is used" : NULL;
-	return 0;
+	return choose_device(m, o, e);
 }
 
 static int open_path(struct model *m, const char *path, const struct model_options *o, struct err *e)
@@ -96,13 +121,16 @@ int model_open(struct model **out, const char *path, const struct model_options 
 	*out = NULL;
 	struct model *m = calloc(1, sizeof *m);
 	struct model_storage *s = calloc(1, sizeof *s);
-	if (!m || !s) {
+	struct model_shared *shared = model_shared_new();
+	if (!m || !s || !shared) {
 		free(m);
 		free(s);
+		model_shared_free(shared);
 		return err_set(e, ERR_MEMORY, "%s: out of memory", path);
 	}
 	pthread_mutex_init(&s->hash_lock, NULL);
 	m->storage = s;
+	m->shared = shared;
 	int rc = open_path(m, path, options ? options : &defaults, e), changed = model_check(m, e);
 	if (rc || changed)
 		model_close(m);
@@ -115,6 +143,7 @@ void model_close(struct model *m)
 {
 	if (!m)
 		return;
+	model_shared_free(m->shared);
 	tokenizer_free(m->tokenizer);
 	storage_free(m->storage);
 	free(m);

@@ -41,6 +41,24 @@ void storage_free(struct model_storage *s)
 	free(s);
 }
 
+struct model_shared *model_shared_new(void)
+{
+	struct model_shared *s = calloc(1, sizeof *s);
+	if (s)
+		pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+void model_shared_free(struct model_shared *s)
+{
+	if (!s)
+		return;
+	if (s->device)
+		s->free_device(s->device);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
 int storage_map(struct model_storage *s, const char *path, struct err *e)
 {
 	struct file_map *grown = realloc(s->map, (size_t)(s->n_map + 1) * sizeof *grown);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/cpu/simd/simd.h"
 #include "engine/random.h"
 #include "tests/support/quantise.h"
 
@@ -66,6 +67,17 @@ static void fill_layer(struct loose_model *r, struct layer_weights *l, const str
 	}
 }
 
+#ifdef KVGLASS_CUDAEMU
+static const char device[] = "cuda:0";
+#else
+static const char device[] = "cpu";
+#endif
+
+bool loose_model_has_bf16(void)
+{
+	return strcmp(device, "cpu") || simd_available()[0]->bf16_products;
+}
+
 struct loose_model *loose_model_make(const struct loose_model_options *o)
 {
 	struct loose_model *r = calloc(1, sizeof *r);
@@ -78,8 +90,11 @@ struct loose_model *loose_model_make(const struct loose_model_options *o)
 		frequency[i] = (float)(1.0 / pow(10000.0, 2.0 * i / o->head_dim));
 	m->info = (struct model_info){.path = "random", .name = "random", .format = "memory", .weight_type = tensor_type_info(o->type)->name,
 		.arch_name = "llama", .n_layer = o->n_layer, .n_head = o->n_head, .n_kv_head = o->n_kv_head, .head_dim = o->head_dim,
-		.n_embd = o->n_embd, .n_ff = o->n_ff, .n_vocab = o->n_vocab, .n_ctx = 1 << 20, .device = "cpu", .precision = "f32"};
+		.n_embd = o->n_embd, .n_ff = o->n_ff, .n_vocab = o->n_vocab, .n_ctx = 1 << 20, .device = device, .precision = "f32"};
 	m->norm_eps = 1e-5f;
+	m->shared = model_shared_new();
+	if (!m->shared)
+		exit(2);
 	m->rope_pairs = o->rope_pairs;
 	m->rope_inv_freq = frequency;
 	m->embedding = matrix(r, o->type, o->n_vocab, o->n_embd, 1);
@@ -98,6 +113,7 @@ struct model *loose_model_get(struct loose_model *r)
 
 void loose_model_free(struct loose_model *r)
 {
+	model_shared_free(r->model.shared);
 	while (r->n_block)
 		free(r->block[--r->n_block]);
 	free(r);

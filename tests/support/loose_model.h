@@ -18,6 +18,7 @@ struct loose_model_options {
 struct loose_model;
 
 struct loose_model *loose_model_make(const struct loose_model_options *o);
+bool loose_model_has_bf16(void); /* can the device that the models are on multiply bfloat16? */
 struct model *loose_model_get(struct loose_model *r);
 void loose_model_free(struct loose_model *r);
 

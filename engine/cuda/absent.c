@@ -1,0 +1,27 @@
+/* What stands in for this room in a build without CUDA. */
+#include "engine/cuda/device.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+static const char reason[] = "this build of kvglass has no CUDA device support";
+
+const char *cuda_version(void)
+{
+	return NULL;
+}
+
+void cuda_list_devices(struct device_list *out)
+{
+	snprintf(out->problem, sizeof out->problem, "%s", reason);
+}
+
+int cuda_check_device(int index, struct err *e)
+{
+	return err_set(e, ERR_DEVICE, "device cuda:%d: %s", index, reason);
+}
+
+const struct backend_ops *cuda_backend(void)
+{
+	return NULL;
+}

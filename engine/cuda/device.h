@@ -1,0 +1,17 @@
+/* Which CUDA devices this build and machine can run a model on. Compiles without the toolkit: a build without CUDA has absent.c. */
+#ifndef KVGLASS_ENGINE_CUDA_DEVICE_H
+#define KVGLASS_ENGINE_CUDA_DEVICE_H
+
+#include "engine/device.h"
+
+/* "13.0", or NULL when built without. */
+const char *cuda_version(void);
+/* Adds what cuda:N there are to a list; sets its driver and problem. */
+void cuda_list_devices(struct device_list *out);
+/* 0 when device `index` can run models; else ERR_DEVICE with why, in words of one line. */
+int cuda_check_device(int index, struct err *e);
+
+struct backend_ops;
+const struct backend_ops *cuda_backend(void); /* NULL when built without */
+
+#endif

@@ -1,0 +1,129 @@
+/* Products of a few rows with stored matrices: every weight is read once, at full width, and that is the whole cost of decoding. CPU
+ * twin: the sweeps of engine/cpu/matmul.c.
+ *
+ * A warp has two outputs, neighbours or a pair of gate and up; its lanes take eight inputs each, 256 apart, four times before the next
+ * loads are waited for: 128 bytes of weights under way in every lane.
+ */
+#include "engine/cuda/kernels.h"
+#include "engine/cuda/number.h"
+
+enum { WARPS = 4, OUTPUTS = 2, UNROLL = 4, STEP = 32 * 8 };
+
+template <class T, int ROWS> struct sums {
+	float at[OUTPUTS][ROWS];
+};
+
+template <class T, int ROWS, bool WHOLE>
+__device__ static void add_products(sums<T, ROWS> &sum, const matvec_args &a, const T *const weight[OUTPUTS], int begin)
+{
+	float w[OUTPUTS][8], x[8];
+	int n = a.n_in - begin;
+	for (int o = 0; o < OUTPUTS; o++)
+		if (WHOLE)
+			load_eight(weight[o] + begin, w[o]);
+		else
+			load_some(weight[o] + begin, n, w[o]);
+#pragma unroll
+	for (int row = 0; row < ROWS; row++) {
+		if (row >= a.n_rows)
+			continue;
+		const T *in = static_cast<const T *>(a.in.data) + (size_t)row * (size_t)a.in.ld + begin;
+		if (WHOLE)
+			load_eight(in, x);
+		else
+			load_some(in, n, x);
+		for (int o = 0; o < OUTPUTS; o++)
+			for (int i = 0; i < 8; i++)
+				sum.at[o][row] += w[o][i] * x[i];
+	}
+}
+
+__device__ static void store(const matvec_args &a, int row, int output, float value)
+{
+	size_t at = (size_t)row * (size_t)a.out.ld + (size_t)output;
+	if (a.out.half) {
+		bf16 *out = static_cast<bf16 *>(a.out.data) + at;
+		*out = from_float<bf16>(a.add ? to_float(*out) + value : value);
+	} else {
+		float *out = static_cast<float *>(a.out.data) + at;
+		*out = a.add ? *out + value : value;
+	}
+}
+
+template <class T, int ROWS>
+__device__ static void finish(const matvec_args &a, const int output[OUTPUTS], sums<T, ROWS> &sum)
+{
+	int lane = (int)threadIdx.x % 32;
+#pragma unroll
+	for (int row = 0; row < ROWS; row++) {
+		float value[OUTPUTS];
+		for (int o = 0; o < OUTPUTS; o++) {
+			value[o] = warp_sum(sum.at[o][row]);
+			if (a.bias && output[o] < a.n_out)
+				value[o] += a.bias[output[o]];
+		}
+		if (lane || row >= a.n_rows || output[0] >= a.n_out)
+			continue;
+		if (a.swiglu) {
+			store(a, row, output[0], silu(value[0]) * value[1]);
+			continue;
+		}
+		for (int o = 0; o < OUTPUTS; o++)
+			if (output[o] < a.n_out)
+				store(a, row, output[o], value[o]);
+	}
+}
+
+template <class T, int ROWS, bool WHOLE> static __global__ void matvec_kernel(matvec_args a)
+{
+	int warp = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, pairs = a.n_out / 2;
+	int output[OUTPUTS] = {warp * OUTPUTS, warp * OUTPUTS + 1};
+	if (a.swiglu) {
+		output[0] = warp < pairs ? warp : a.n_out;
+		output[1] = warp + pairs;
+	}
+	const T *weight[OUTPUTS];
+	for (int o = 0; o < OUTPUTS; o++) /* the spare outputs of the last warp do the first one's work and throw it away */
+		weight[o] = static_cast<const T *>(a.weight) + (size_t)(output[o] < a.n_out ? output[o] : 0) * (size_t)a.n_in;
+	sums<T, ROWS> sum = {};
+	int begin = lane * 8;
+	for (; begin + (UNROLL - 1) * STEP + 8 <= a.n_in; begin += UNROLL * STEP) {
+#pragma unroll
+		for (int u = 0; u < UNROLL; u++)
+			add_products<T, ROWS, WHOLE>(sum, a, weight, begin + u * STEP);
+	}
+	for (; begin + 8 <= a.n_in; begin += STEP)
+		add_products<T, ROWS, WHOLE>(sum, a, weight, begin);
+	if (begin < a.n_in)
+		add_products<T, ROWS, false>(sum, a, weight, begin);
+	finish<T, ROWS>(a, output, sum);
+}
+
+template <class T, int ROWS> static void launch(const matvec_args &args, cudaStream_t stream)
+{
+	int outputs = WARPS * (args.swiglu ? 1 : OUTPUTS), n = args.swiglu ? args.n_out / 2 : args.n_out;
+	dim3 grid((unsigned)((n + outputs - 1) / outputs)), block(32 * WARPS);
+	if (args.n_in % 8 == 0 && args.in.ld % 8 == 0)
+		CUDA_LAUNCH((matvec_kernel<T, ROWS, true>), grid, block, 0, stream, args);
+	else
+		CUDA_LAUNCH((matvec_kernel<T, ROWS, false>), grid, block, 0, stream, args);
+}
+
+template <class T> static void launch_rows(const matvec_args &args, cudaStream_t stream)
+{
+	if (args.n_rows == 1)
+		launch<T, 1>(args, stream);
+	else if (args.n_rows <= 4)
+		launch<T, 4>(args, stream);
+	else
+		launch<T, MATVEC_ROWS>(args, stream);
+}
+
+cudaError_t cuda_matvec(const matvec_args *a, cudaStream_t stream)
+{
+	if (a->half)
+		launch_rows<bf16>(*a, stream);
+	else
+		launch_rows<float>(*a, stream);
+	return cudaGetLastError();
+}
