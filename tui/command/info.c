@@ -16,12 +16,15 @@ const char *const info_kind_name[] = {
 
 static int check(const struct options *o, struct err *e)
 {
-	if (o->places && o->n_argument)
-		return err_set(e, ERR_USE, "--places is about no file, and %.100s is one", o->argument[0]);
-	if (!o->places && !o->n_argument)
+	const char *instead = o->places ? "--places" : o->devices ? "--devices" : NULL;
+	if (o->places && o->devices)
+		return err_set(e, ERR_USE, "--places and --devices: one of them");
+	if (instead && o->n_argument)
+		return err_set(e, ERR_USE, "%s is about no file, and %.100s is one", instead, o->argument[0]);
+	if (!instead && !o->n_argument)
 		return err_set(e, ERR_USE, "the file is missing: kvglass info %s", command_table[COMMAND_INFO].arguments);
-	if (o->places && o->model)
-		return err_set(e, ERR_USE, "--places is about no file, and -m %.100s is one", o->model);
+	if (instead && o->model)
+		return err_set(e, ERR_USE, "%s is about no file, and -m %.100s is one", instead, o->model);
 	return 0;
 }
 
@@ -164,6 +167,8 @@ static int run(const struct options *o, struct err *e)
 {
 	if (o->places)
 		return print_places(e);
+	if (o->devices)
+		return info_print_devices(o->json, e);
 	struct info info = {.path = o->argument[0]};
 	int rc = gather(&info, o, e);
 	if (!rc && o->json)

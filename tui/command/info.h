@@ -35,5 +35,6 @@ void info_print_modules(const struct info *info);
 
 int info_print_json(const struct info *info, struct err *e);
 void info_print_text(const struct info *info, const struct options *o);
+int info_print_devices(bool json, struct err *e);
 
 #endif

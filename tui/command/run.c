@@ -86,7 +86,8 @@ static int load(struct job *job, struct err *e)
 		return rc;
 	job->timings.load = milliseconds_now() - began;
 	const struct model_info *info = model_info(job->model);
-	if (info->fallback)
+	bool asked = o->device.choice != DEVICE_AUTO || options.precision == PRECISION_BF16;
+	if (info->fallback && asked) /* that a machine has no device for models is no news to its owner */
 		remark(o, "%s", info->fallback);
 	if (job->modules && job->modules->warning)
 		remark(o, "%s", job->modules->warning);
