@@ -338,7 +338,8 @@ static int take_tensors(struct cursor *c, struct gguf_file *g, uint64_t n_tensor
 static int take_header(struct cursor *c, uint32_t *version, uint64_t *n_tensor, uint64_t *n_value)
 {
 	if (c->size < 4 || memcmp(c->data, "GGUF", 4))
-		return err_set(c->e, ERR_FORMAT, "%s: not a GGUF file (it does not begin with GGUF)", c->name);
+		return err_set(c->e, ERR_FORMAT, "%s: not a GGUF file (it does not begin with GGUF)%s", c->name,
+			c->size > 8 && c->data[8] == '{' ? " but a safetensors file: a capture or modules, perhaps" : "");
 	c->at = 4;
 	if (take_u32(c, "the version", version))
 		return ERR_FORMAT;

@@ -58,6 +58,8 @@ static int load_header(json_t **out, const uint8_t *data, size_t size, size_t *n
 	uint64_t n;
 	if (size < sizeof n)
 		return err_set(e, ERR_FORMAT, "%s: not a safetensors file: %zu bytes, the header's length takes 8", name, size);
+	if (!memcmp(data, "GGUF", 4))
+		return err_set(e, ERR_FORMAT, "%s: not a safetensors file but a GGUF model", name);
 	memcpy(&n, data, sizeof n);
 	if (n > MAX_HEADER_BYTES)
 		return err_set(e, ERR_FORMAT, "%s: not a safetensors file: a header of %llu bytes, the limit is %llu", name,

@@ -118,6 +118,9 @@ TEST(gguf, refuses_other_versions)
 	file = sample_file();
 	file.data[0] = 'g';
 	check_refused(file, ERR_FORMAT, "bad.gguf: not a GGUF file (it does not begin with GGUF)");
+	file = sample_file();
+	memcpy(file.data, "\x20\0\0\0\0\0\0\0{", 9);
+	check_refused(file, ERR_FORMAT, "bad.gguf: not a GGUF file (it does not begin with GGUF) but a safetensors file: a capture or modules, perhaps");
 }
 
 TEST(gguf, refuses_oversized_counts)

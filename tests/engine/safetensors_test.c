@@ -117,6 +117,8 @@ TEST(safetensors, refuses_bad_headers)
 	CHECK_STR(e.text, "bad: not a safetensors file: 7 bytes, the header's length takes 8");
 	CHECK_INT(st_parse(&f, (const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "bad", &e), ERR_FORMAT);
 	CHECK_STR(e.text, "bad: not a safetensors file: a header of 18446744073709551615 bytes, the limit is 16777216");
+	CHECK_INT(st_parse(&f, (const uint8_t *)"GGUF\3\0\0\0{}", 10, "bad", &e), ERR_FORMAT);
+	CHECK_STR(e.text, "bad: not a safetensors file but a GGUF model");
 	CHECK_INT(st_parse(&f, (const uint8_t *)"\x03\0\0\0\0\0\0\0{}", 10, "bad", &e), ERR_FORMAT);
 	CHECK_STR(e.text, "bad: truncated: a header of 3 bytes, the file has 10");
 	CHECK_INT(st_parse(&f, (const uint8_t *)"\0\0\0\0\0\0\0\0", 8, "bad", &e), ERR_FORMAT);
