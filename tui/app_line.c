@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tui/marking.h"
 #include "tui/saving.h"
 #include "tui/typed.h"
 #include "tui/view/view_start.h"
@@ -224,7 +225,21 @@ void typed_head(struct app *app, const char *text)
 void typed_budget(struct app *app, const char *text)
 {
 	if (!refuse(app, "budget", whole(text), look_least_budget(&app->look), app->look.snap->capture->n_prompt))
-		app->look.budget = whole(text);
+		look_set_budget(&app->look, whole(text));
+}
+
+void typed_panes(struct app *app, const char *text)
+{
+	struct err e;
+	if (look_set_panes(&app->look, strcmp(text, "default") ? text : "", &e))
+		app_say(app, ROLE_ERROR, "%s", e.text);
+	else
+		app_show(app, VIEW_MAPS);
+}
+
+void typed_search(struct app *app, const char *text)
+{
+	marking_search(app, text);
 }
 
 void typed_method(struct app *app, const char *text)

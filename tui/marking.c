@@ -71,12 +71,9 @@ static void go_to_match(struct app *app, int by)
 		number_grouped(of, l->search.match.n), number_grouped(tokens, spans_count_tokens(&l->search.match)));
 }
 
-static void search(struct app *app, const char *pattern);
+static const struct ask ask_search = {.label = "/", .accept = marking_search, .history = '/'};
 
-static const struct ask ask_search = {.label = "/", .accept = search, .history = '/'};
-
-/* A wrong pattern says why and stays there to be mended. */
-static void search(struct app *app, const char *pattern)
+void marking_search(struct app *app, const char *pattern)
 {
 	struct look *l = &app->look;
 	struct err e;

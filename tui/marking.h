@@ -7,5 +7,7 @@
 #include "tui/app.h"
 
 bool marking_act(struct app *app, enum action_id action); /* false: none of its actions */
+/* Searches and goes to the first place behind the cursor. A wrong pattern says why and stays on the line to be mended. */
+void marking_search(struct app *app, const char *pattern);
 
 #endif

@@ -481,3 +481,60 @@ TEST(app, another_protocol_is_evaluated_beside_the_common_one_and_back)
 	CHECK(strstr(s.app.message, "did you mean color?") != NULL);
 	close_set(&s);
 }
+
+static void type_line(struct app *app, const char *text)
+{
+	press(app, ":");
+	type(app, text);
+	press(app, "Enter");
+}
+
+TEST(app, panes_and_searches_can_be_typed)
+{
+	struct stage_set s;
+	int pane[LOOK_MAX_PANE];
+	open_synthetic(&s, &plain, 400, 40, 9, 3);
+	press(&s.app, "2");
+	type_line(&s.app, "panes tova,truth");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	CHECK_INT(look_panes(&s.app.look, pane), 2);
+	CHECK_STR(s.app.look.snap->series[pane[0]].name, "tova");
+	type_line(&s.app, "panes nothing");
+	CHECK(strstr(s.app.message, "nothing") && strstr(s.app.message, "snapkv"));
+	type_line(&s.app, "panes default");
+	CHECK_INT(s.app.look.n_pane, 0);
+	type_line(&s.app, "search harbour|ledger");
+	CHECK(s.app.look.search.match.n > 0);
+	CHECK(spans_find(&s.app.look.search.match, s.app.look.token) >= 0);
+	int token = s.app.look.token;
+	press(&s.app, "n");
+	CHECK(s.app.look.token != token);
+	press(&s.app, "M");
+	CHECK_INT(s.app.look.marked.n, s.app.look.search.match.n);
+	press(&s.app, "m"); /* in a span: that one is no longer marked */
+	CHECK_INT(s.app.look.marked.n, s.app.look.search.match.n - 1);
+	press(&s.app, "U");
+	CHECK_INT(s.app.look.marked.n, 0);
+	close_set(&s);
+}
+
+/* Esc forgets a span that was begun, and only then goes back. */
+TEST(app, a_span_that_was_begun_can_be_forgotten)
+{
+	struct stage_set s;
+	open_synthetic(&s, &plain, 400, 40, 9, 3);
+	press(&s.app, "2");
+	press(&s.app, "m");
+	CHECK(s.app.look.marking);
+	press(&s.app, "Esc");
+	CHECK(!s.app.look.marking);
+	CHECK_INT(s.app.view, VIEW_TEXT);
+	press(&s.app, "m");
+	press(&s.app, ".");
+	press(&s.app, "m");
+	CHECK_INT(s.app.look.marked.n, 1);
+	CHECK_INT(spans_count_tokens(&s.app.look.marked), 2);
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	close_set(&s);
+}

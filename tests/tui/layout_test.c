@@ -73,7 +73,7 @@ static void check_layout(const struct layout_request *r)
 		CHECK_INT(l.pane[i].ruler.cols, l.pane[0].layers.cols);
 		CHECK_INT(l.pane[i].layers.rows, l.layer_label.rows);
 		CHECK_INT(l.pane[i].heads.rows, l.head_label.rows);
-		CHECK(l.pane[i].layers.cols >= 18);
+		CHECK(l.pane[i].layers.cols >= (r->chosen ? 10 : 18));
 	}
 	CHECK(l.layer_label.rows <= (l.layers_half ? (r->n_layer + 1) / 2 : r->n_layer));
 	if (!r->half_blocks)
@@ -90,7 +90,7 @@ TEST(layout, every_size_is_sound)
 				struct layout_request r = {.rows = rows, .cols = cols, .n_pane = 1 + (rows + cols) % 6,
 					.truth_first = rows % 3 != 0,
 					.full = cols % 5 == 0, .n_layer = shape[s][0], .n_head = shape[s][1], .n_kv_head = shape[s][2],
-					.half_blocks = rows % 2 == 0, .n_mark = 3 + cols % 2, .n_number = 4 + rows % 4};
+					.half_blocks = rows % 2 == 0, .n_mark = 1 + cols % 4, .n_number = 3 + rows % 7, .chosen = cols % 7 == 0};
 				if (r.full)
 					r.truth_first = false;
 				check_layout(&r);
@@ -109,6 +109,10 @@ TEST(layout, smallest_screen_shows_three_methods)
 	CHECK_INT(l.n_pane, 3);
 	CHECK(l.layer_label.rows >= 5);
 	CHECK_INT(l.head_label.rows, 2); /* one group of three query heads, two a line */
+	r.chosen = true; /* who chooses four sees four */
+	layout_maps(&l, &r);
+	CHECK_INT(l.n_pane, 4);
+	r.chosen = false;
 	r.cols = 240;
 	layout_maps(&l, &r);
 	CHECK_INT(l.n_pane, 4);

@@ -298,7 +298,10 @@ static const char *const reading[] = {
 	"or one query head; a column is a stretch of the prompt. Colour is lift: 1\xc3\x97 is the share of "
 	"attention that a uniform map would give a token, 100\xc3\x97 a hundred times that.",
 	"S and W are the first and last tokens, which every method keeps. \xe2\x96\xb2 marks in-prompt sinks: "
-	"tokens that most heads of the layer read whatever is asked.",
+	"tokens that most heads of the layer read whatever is asked; i leaves them out of colours and scale. Under the "
+	"columns too: / what the search found, m marked spans.",
+	"p chooses the methods that are shown, two to four beside one another. n goes to the next token that truth picks and "
+	"the method does not; d chooses another kind: saved, wasted, lost.",
 	"best, beside every row: truth's mass on what the method keeps at this budget, as a share of the best "
 	"choice of as many tokens.",
 	"truth's picks: how many of the tokens that truth would choose are chosen. survives from: the smallest "
