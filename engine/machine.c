@@ -8,6 +8,8 @@
 
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/threads.h"
+#include "engine/cuda/device.h"
+#include "engine/model/model.h"
 
 enum {
 	SIZE = 2048,      /* large enough that packing is paid for, small enough for a tenth of a second */
@@ -118,10 +120,13 @@ static int measure_read(struct machine_rates *out, struct threads *pool, const s
 	return rc;
 }
 
-int machine_measure(struct machine_rates *out, int n_threads, const struct progress *progress, struct err *e)
+int machine_measure(struct machine_rates *out, const struct model *m, int n_threads, const struct progress *progress, struct err *e)
 {
 	struct threads *pool;
-	*out = (struct machine_rates){.n_threads = n_threads > 0 ? n_threads : threads_default_count(), .product_size = SIZE};
+	if (m && strcmp(m->info.device, "cpu"))
+		return cuda_measure(out, m, e);
+	*out = (struct machine_rates){.n_threads = n_threads > 0 ? n_threads : threads_default_count(), .product_size = SIZE,
+		.product_type = "float32"};
 	int rc = threads_open(&pool, out->n_threads, e);
 	if (rc)
 		return rc;

@@ -25,8 +25,10 @@ static const struct shape {
 	{"smollm2-360m", "llama", "smollm", 32, 960, 15, 5, 64, 2560, 49152, 8192, 1e5f, 1e-5f, true},
 	{"qwen3-0.6b", "qwen3", "qwen2", 28, 1024, 16, 8, 128, 3072, 151936, 40960, 1e6f, 1e-6f, true},
 	{"llama3.2-1b", "llama", "llama-bpe", 16, 2048, 32, 8, 64, 8192, 128256, 131072, 5e5f, 1e-5f, true},
+	{"qwen3-1.7b", "qwen3", "qwen2", 28, 2048, 16, 8, 128, 6144, 151936, 40960, 1e6f, 1e-6f, true},
 	{"qwen3-4b", "qwen3", "qwen2", 36, 2560, 32, 8, 128, 9728, 151936, 40960, 1e6f, 1e-6f, true},
 	{"llama3-8b", "llama", "llama-bpe", 32, 4096, 32, 8, 128, 14336, 128256, 8192, 5e5f, 1e-5f, false},
+	{"llama3.1-8b", "llama", "llama-bpe", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 5e5f, 1e-5f, false},
 	{"qwen3-8b", "qwen3", "qwen2", 36, 4096, 32, 8, 128, 12288, 151936, 40960, 1e6f, 1e-6f, false},
 	{"llama3-70b", "llama", "llama-bpe", 80, 8192, 64, 8, 128, 28672, 128256, 8192, 5e5f, 1e-5f, false},
 };

@@ -21,6 +21,12 @@ int cuda_check_device(int index, struct err *e)
 	return err_set(e, ERR_DEVICE, "device cuda:%d: %s", index, reason);
 }
 
+int cuda_measure(struct machine_rates *out, const struct model *m, struct err *e)
+{
+	(void)out, (void)m;
+	return err_set(e, ERR_DEVICE, "%s", reason);
+}
+
 const struct backend_ops *cuda_backend(void)
 {
 	return NULL;

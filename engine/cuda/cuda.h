@@ -7,6 +7,7 @@
  *   products.c  matmul, LoRA, logits; cublas.c the library, loaded when it is first needed
  *   attend.c    attention and the captures' passes; sums.c column sums between device and host
  *   read.c      what is read back: logits, argmax, cache, norms
+ *   yardstick.c what the device reaches, for kvglass bench
  *   device.c    which devices there are, and why one cannot be used; absent.c all of it in a build without CUDA
  *
  * bf16 (the default): weights, KV cache and the inputs of products are bfloat16, sums float32; the residual stream, queries, keys and values

@@ -11,6 +11,11 @@ void cuda_list_devices(struct device_list *out);
 /* 0 when device `index` can run models; else ERR_DEVICE with why, in words of one line. */
 int cuda_check_device(int index, struct err *e);
 
+/* The device of a model as a yardstick: a product and a copy (engine/machine.h). */
+struct model;
+struct machine_rates;
+int cuda_measure(struct machine_rates *out, const struct model *m, struct err *e);
+
 struct backend_ops;
 const struct backend_ops *cuda_backend(void); /* NULL when built without */
 

@@ -13,7 +13,7 @@ TEST(machine, rates_are_rates)
 {
 	struct machine_rates r;
 	struct err e;
-	CHECK_INT(machine_measure(&r, 1, NULL, &e), 0);
+	CHECK_INT(machine_measure(&r, NULL, 1, NULL, &e), 0);
 	CHECK_INT(r.n_threads, 1);
 	CHECK(r.product_size >= 1024);
 	CHECK(r.gflops > 0.1 && r.gflops < 1e5); /* between an emulator and anything one core will reach */
@@ -26,6 +26,6 @@ TEST(machine, stops_when_asked)
 	struct err e = {0};
 	int asked = 0;
 	const struct progress progress = {.report = stop, .user = &asked};
-	CHECK_INT(machine_measure(&r, 0, &progress, &e), ERR_CANCELLED);
+	CHECK_INT(machine_measure(&r, NULL, 0, &progress, &e), ERR_CANCELLED);
 	CHECK_INT(asked, 1);
 }

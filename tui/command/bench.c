@@ -282,10 +282,10 @@ static int check_lengths(const struct options *o, const struct model_info *info,
 }
 
 /* Measured again beside every length, the best counts: what is held against the machine is the best of several rounds too. */
-static int measure_machine(struct machine_rates *best, int n_threads, const struct progress *progress, struct err *e)
+static int measure_machine(struct machine_rates *best, const struct model *m, int n_threads, const struct progress *progress, struct err *e)
 {
 	struct machine_rates now;
-	int rc = machine_measure(&now, n_threads, progress, e);
+	int rc = machine_measure(&now, m, n_threads, progress, e);
 	if (rc)
 		return rc;
 	now.gflops = now.gflops > best->gflops ? now.gflops : best->gflops;
@@ -305,7 +305,7 @@ static int measure_all(struct bench *b, const struct model *m, const struct look
 	qsort(o->lengths.item, (size_t)o->lengths.n, sizeof *o->lengths.item, ascending);
 	for (; b->n_length < o->lengths.n && !rc; b->n_length++) {
 		b->length[b->n_length].n_prompt = o->lengths.item[b->n_length];
-		rc = measure_machine(&b->machine, (int)o->threads, progress, e);
+		rc = measure_machine(&b->machine, m, (int)o->threads, progress, e);
 		if (!rc)
 			rc = measure_length(&b->length[b->n_length], m, modules, o, progress, e);
 	}

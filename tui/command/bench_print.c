@@ -68,8 +68,12 @@ void bench_print_text(const struct bench *b)
 	print_visible(stdout, m->name, strlen(m->name));
 	printf(": %s, %d layers, %d query heads on %d KV heads, weights mostly %s, %s %s\n", m->arch_name, m->n_layer, m->n_head,
 		m->n_kv_head, m->weight_type, m->device, m->precision);
-	printf("this machine now, %d threads: float32 product of %d cubed %.0f GFLOP/s, memory read %.1f GB/s\n", b->machine.n_threads,
-		b->machine.product_size, b->machine.gflops, b->machine.read_gbs);
+	if (b->machine.n_threads)
+		printf("this machine now, %d threads: ", b->machine.n_threads);
+	else
+		printf("this device now: ");
+	printf("%s product of %d cubed %.0f GFLOP/s, memory %s %.1f GB/s\n", b->machine.product_type, b->machine.product_size, b->machine.gflops,
+		b->machine.n_threads ? "read" : "copy", b->machine.read_gbs);
 	for (int i = 0; i < b->n_length; i++)
 		print_length(b, &b->length[i]);
 }
@@ -108,7 +112,7 @@ int bench_print_json(const struct bench *b, struct err *e)
 	int failed = 0;
 	for (int i = 0; i < b->n_length; i++)
 		failed |= json_array_append_new(lengths, length_json(b, &b->length[i]));
-	json_t *all = json_pack("{s:o, s:s, s:s, s:s, s:i, s:{s:i, s:i, s:f, s:f}, s:o}",
+	json_t *all = json_pack("{s:o, s:s, s:s, s:s, s:i, s:{s:i, s:i, s:s, s:f, s:f}, s:o}",
 		"model", table_json_text(m->name, strlen(m->name)),
 		"weight_type", m->weight_type,
 		"device", m->device,
@@ -117,6 +121,7 @@ int bench_print_json(const struct bench *b, struct err *e)
 		"machine",
 		"n_threads", b->machine.n_threads,
 		"product_size", b->machine.product_size,
+		"product_type", b->machine.product_type,
 		"product_gflops", b->machine.gflops,
 		"memory_read_gbs", b->machine.read_gbs,
 		"lengths", lengths);
