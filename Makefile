@@ -102,19 +102,19 @@ SIMD_avx512_bf16 := $(SIMD_avx512) -mavx512bf16
 # Kernels are compiled by nvcc, once for all configurations; without it absent.c stands for the room.
 CUDA_KERNEL := $(wildcard engine/cuda/*.cu)
 CUDA_HOST   := $(filter-out engine/cuda/absent.c,$(wildcard engine/cuda/*.c))
-CUDA_SRC    := $(if $(CUDA_ON),$(CUDA_HOST),$(wildcard engine/cuda/absent.c))
-CUDA_OBJ    := $(if $(wildcard engine/cuda/absent.c),$(CUDA_SRC:%.c=$(BUILD)/%.o) $(if $(CUDA_ON),$(CUDA_KERNEL:engine/cuda/%.cu=build/cuda/%.o)))
+CUDA_SRC    := $(if $(CUDA_ON),$(CUDA_HOST),engine/cuda/absent.c)
+CUDA_OBJ    := $(CUDA_SRC:%.c=$(BUILD)/%.o) $(if $(CUDA_ON),$(CUDA_KERNEL:engine/cuda/%.cu=build/cuda/%.o))
 ALL_SRC  := $(filter-out $(SIMD_SRC) tui/main.c engine/cuda/%,$(foreach h,$(HOUSES),$(call sources,$(h))))
 ALL_OBJ  := $(ALL_SRC:%.c=$(BUILD)/%.o) $(foreach s,$(SIMD_SETS),$(SIMD_SRC:%.c=$(BUILD)/%.$(s).o))
 LIB_OBJ  := $(ALL_OBJ) $(CUDA_OBJ)
-TEST_SRC := $(filter-out tests/cudaemu/%,$(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c))
+TEST_SRC := $(filter-out tests/cuda/% tests/cudaemu/%,$(wildcard tests/support/*.c tests/*/*_test.c tests/*_test.c))
 TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
 FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/*/*/*_fuzz.c))
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: sample-module all help demo test unit test-cudaemu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
+.PHONY: sample-module all help demo test unit test-cudaemu test-gpu bench-gpu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -165,15 +165,18 @@ build/cuda/flags: FORCE
 	@printf '%s\n' "$$CUDA_BUILT_WITH" | cmp -s - $@ || printf '%s\n' "$$CUDA_BUILT_WITH" >$@
 
 EMU      := $(BUILD)/cudaemu
-EMU_FLAGS := -Itests/cudaemu/include -DKVGLASS_CUDAEMU
-# Suites of whole models run there as they are: tests/support/loose_model.c puts its models on the device.
-EMU_SHARED := tests/support/loose_model.c
-EMU_SRC  := $(CUDA_KERNEL) $(CUDA_HOST) $(wildcard tests/cudaemu/*.cc tests/cudaemu/*.c) $(EMU_SHARED) tests/engine/forward_test.c tests/engine/evict_test.c
+EMU_FLAGS := -Itests/cudaemu/include -DKVGLASS_CUDAEMU -DKVGLASS_ON_DEVICE
+# These run twice: on the emulator and on a device (make test-gpu). tests/support/loose_model.c then puts its models there.
+CUDA_TEST_SRC  := $(wildcard tests/cuda/*.c) tests/support/loose_model.c tests/engine/forward_test.c tests/engine/evict_test.c
+CUDA_TEST_WITH := $(filter $(BUILD)/engine/%,$(ALL_OBJ)) \
+	$(addprefix $(BUILD)/tests/support/,run.o tiny_model.o tiny_tokens.o gguf_writer.o quantise.o plain_attention.o reference_forward.o)
+EMU_SRC  := $(CUDA_KERNEL) $(CUDA_HOST) $(wildcard tests/cudaemu/*.cc tests/cudaemu/*.c) $(CUDA_TEST_SRC)
 EMU_OBJ  := $(addsuffix .o,$(addprefix $(EMU)/,$(EMU_SRC)))
 CXXWARN  := $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARN))
 CXXFLAGS += -std=c++17 -g -O2 -fno-strict-aliasing -ffp-contract=off $(CXXWARN)
 # Kernels also stop at what C++ leaves undefined: misaligned vectors, shifts and sums that overflow.
-EMU_KERNEL_FLAGS := -x c++ -Wno-unknown-pragmas -fsanitize=undefined -fno-sanitize-recover=all
+EMU_KERNEL_FLAGS := -x c++ -Wno-unknown-pragmas -Wno-shadow -fno-sanitize-recover=all \
+	-fsanitize=alignment,shift,signed-integer-overflow,integer-divide-by-zero,float-cast-overflow
 
 $(EMU)/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -190,9 +193,19 @@ $(EMU)/%.c.o: %.c $(BUILD)/flags
 	$(call say,CC,$< (emulated))
 	$(Q)$(CC) $(EMU_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(EMU)/run: $(EMU_OBJ) $(ALL_OBJ) $(filter-out $(EMU_SHARED:%.c=$(BUILD)/%.o),$(filter $(BUILD)/tests/support/%,$(TEST_OBJ)))
+$(EMU)/run: $(EMU_OBJ) $(CUDA_TEST_WITH)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -fsanitize=undefined -o $@ $^ $(LDLIBS)
+
+GPU_TEST_OBJ := $(CUDA_TEST_SRC:%.c=$(BUILD)/cudatest/%.o)
+$(BUILD)/cudatest/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$< (device))
+	$(Q)$(CC) -isystem $(CUDA_ROOT)/include -DKVGLASS_ON_DEVICE $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/cudatest/run: $(GPU_TEST_OBJ) $(CUDA_TEST_WITH) $(CUDA_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/%.o: CPPFLAGS += -DKVGLASS_TREE='"$(CURDIR)"' -DKVGLASS_PROGRAM='"$(CURDIR)/$(BUILD)/kvglass"'
 
@@ -240,6 +253,12 @@ test-run: model
 
 test-cudaemu: $(EMU)/run ## every CUDA kernel and whole models on the CPU, no GPU and no toolkit needed; only="SUITE SUITE.CASE"
 	$(Q)$(EMU)/run $(only)
+
+test-gpu: $(if $(CUDA_ON),$(BUILD)/cudatest/run) ## the same tests on a GPU, under compute-sanitizer too where it is installed; 77: there is none
+	+$(Q)tests/on-gpu $(BUILD)/cudatest/run $(CUDA_ROOT)
+
+bench-gpu: build/kvglass ## tables and a roofline figure of this machine's GPU in samples/bench; 77: there is none
+	+$(Q)samples/bench-gpu
 
 unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only="SUITE SUITE.CASE" chooses, config= as above
 	$(Q)$(BUILD)/tests/run $(only)
@@ -300,4 +319,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
--include $(LIB_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d
+-include $(LIB_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(GPU_TEST_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d

@@ -46,7 +46,7 @@ cudaError_t cudaemu_enter(const char *call)
 		}
 	}
 	if (!strcmp(call, "kernel") && launches_left > 0 && !--launches_left)
-		launches_left = 0;
+		cudaemu_drop_all(); /* what was queued on a lost device never happens */
 	if (!launches_left && needs_device(call))
 		return cudaemu_return(lost);
 	return needs_device(call) ? cudaemu_return(cudaemu_device_usable()) : cudaSuccess;
@@ -74,13 +74,16 @@ int cudaemu_calls(const char *call)
 /* ---- launches ---------------------------------------------------------------------------------------------------------- */
 
 /* The arguments as they were captured: every word that is the address of host memory is a pointer that a device cannot follow, and
- * every word in the device's range must lie in a live allocation (one past its end is what loops compare with). */
+ * every word in the part of the device's range that was ever used must lie in a live allocation (one past its end is what loops compare with). A bool and the padding
+ * behind it can look like an old pointer: what ends in 0 or 1 is not looked at. */
 static void search_arguments(const cudaemu_launch_request &r)
 {
 	for (size_t at = 0; at + sizeof(void *) <= r.n_argument_bytes; at += sizeof(void *)) {
 		const void *p;
 		memcpy(&p, (const char *)r.arguments + at, sizeof p);
-		if (cudaemu_is_device(p) && !cudaemu_is_live(p, 0))
+		if (((uintptr_t)p & 0xff) <= 1)
+			continue;
+		if (cudaemu_was_allocated(p) && !cudaemu_is_live(p, 0))
 			cudaemu_fault("argument", "%s is given %s", r.name, cudaemu_describe(p).c_str());
 		if (cudaemu_is_host(p))
 			cudaemu_fault("host-pointer", "%s is given %p, an address of the host (byte %zu of its arguments)", r.name, p, at);

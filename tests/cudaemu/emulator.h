@@ -38,6 +38,7 @@ void cudaemu_device_set(const struct cudaemu_machine &machine);
 void cudaemu_queue(cudaStream_t stream, const std::string &what, const std::function<void()> &run); /* or into its graph */
 void cudaemu_finish(cudaStream_t stream);  /* runs what the stream waits for */
 void cudaemu_finish_all(void);
+void cudaemu_drop_all(void);
 bool cudaemu_capturing(cudaStream_t stream);
 cudaError_t cudaemu_may_wait(const char *call, cudaStream_t stream); /* not while that stream is being captured */
 extern const char *cudaemu_running; /* what of the queues runs now, for reports; NULL: nothing */
@@ -48,6 +49,7 @@ void cudaemu_close_memory(void);
 /* What an address in the device's range is: "12 bytes past the end of ..."; empty when it is none of the device's. */
 std::string cudaemu_describe(const void *address);
 bool cudaemu_is_device(const void *address);
+bool cudaemu_was_allocated(const void *address); /* by anybody, ever */
 bool cudaemu_is_live(const void *address, size_t n_bytes); /* all of it in one allocation */
 bool cudaemu_is_pinned(const void *address);
 bool cudaemu_is_host(const void *address); /* mapped memory of the process that kernels may not touch */

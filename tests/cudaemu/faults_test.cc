@@ -215,7 +215,7 @@ static float *device_floats(int n)
 	return p;
 }
 
-static float host_floats[64];
+static float host_floats[64] __attribute__((aligned(256)));
 
 #define PLANT(name, threads, ...)                                                                                \
 	static void plant_##name(void)                                                                               \
@@ -242,7 +242,7 @@ PLANT(read_outside_the_mask, 32, (int *)out)
 PLANT(short_warp, 20, (int *)out)
 PLANT(write_at, 32, out, 64)
 PLANT(read_at, 32, out, out, -(1 << 20))
-PLANT(read_struct, 32, inside{1, host_floats}, out)
+PLANT(read_struct, 32, inside{1, host_floats + 1}, out)
 PLANT(deep, 1, out, 0)
 PLANT(misaligned, 36, out)
 PLANT(read_on_its_way, 32, (const float4 *)out, out)
@@ -266,7 +266,7 @@ static void plant_write_before(void)
 
 static void plant_use_after_free(void)
 {
-	float *p = device_floats(64);
+	float *p = device_floats(60);
 	CUDA_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
 	cudaFree(p);
 	CUDA_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
@@ -274,7 +274,7 @@ static void plant_use_after_free(void)
 
 static void plant_host_argument(void)
 {
-	CUDA_LAUNCH(write_at, 1, 32, 0, 0, host_floats, 1LL);
+	CUDA_LAUNCH(write_at, 1, 32, 0, 0, host_floats + 1, 1LL);
 }
 
 static void plant_host_reads_device(void)

@@ -47,6 +47,11 @@ bool cudaemu_is_device(const void *address)
 	return range && (const char *)address >= range && (const char *)address < range + RANGE_BYTES;
 }
 
+bool cudaemu_was_allocated(const void *address)
+{
+	return range && (const char *)address >= range + FRONT_BYTES && (const char *)address < unused;
+}
+
 /* The last allocation that begins at or before the address. */
 static std::map<uintptr_t, allocation>::iterator before(const void *address)
 {

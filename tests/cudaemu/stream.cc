@@ -107,6 +107,20 @@ void cudaemu_finish_all(void)
 	finish(&null_stream, null_stream.n_queued);
 }
 
+static void drop(CUstream_st *s)
+{
+	s->queue.clear();
+	s->wait.clear();
+	s->n_done = s->n_queued;
+}
+
+void cudaemu_drop_all(void)
+{
+	for (const auto &s : streams)
+		drop(s.get());
+	drop(&null_stream);
+}
+
 /* Somebody asks again and again: one piece of work is done each time, so that he gets on. */
 static cudaError_t query(CUstream_st *s, uint64_t count)
 {

@@ -6,6 +6,7 @@
 #include "engine/cpu/cpu.h"
 #include "engine/random.h"
 #include "tests/support/loose_model.h"
+#include "tests/support/plain_attention.h"
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
 
@@ -87,30 +88,6 @@ static void run_chunks(struct bench *t, int chunk, const struct capture *capture
 {
 	for (int at = 0; at < t->n; at += chunk)
 		run_step(t, at, t->n - at < chunk ? t->n - at : chunk, capture, n_capture, out);
-}
-
-/* Attention of one row in double: p (n) and, where out is given, the weighted values (d). */
-static void plain_row(const struct bench *t, int head, int row, double *p, double *out)
-{
-	int g = head / (t->n_head / t->n_kv_head);
-	const float *k = t->k + (size_t)g * (size_t)t->n * (size_t)t->d, *v = t->v + (size_t)g * (size_t)t->n * (size_t)t->d;
-	double most = -INFINITY, sum = 0;
-	for (int j = 0; j < t->n; j++) {
-		p[j] = 0;
-		for (int c = 0; j <= row && c < t->d; c++)
-			p[j] += (double)q_at(t, head, row, c) * k[j * t->d + c] / sqrt(t->d);
-		if (j <= row && p[j] > most)
-			most = p[j];
-	}
-	for (int j = 0; j < t->n; j++)
-		sum += p[j] = j <= row ? exp(p[j] - most) : 0;
-	for (int c = 0; out && c < t->d; c++)
-		out[c] = 0;
-	for (int j = 0; j < t->n; j++) {
-		p[j] /= sum;
-		for (int c = 0; out && c < t->d; c++)
-			out[c] += p[j] * v[j * t->d + c];
-	}
 }
 
 /* ---- methods.md section F: its fixture, its numbers ------------------------------------------------------------------ */
@@ -213,6 +190,7 @@ static void check_shape(const struct shape *s, bool bf16)
 	double error[3] = {0};
 	fill_random(&t, test_seed() + (uint64_t)t.n, s->sharpness);
 	open_bench(&t, 2, s->chunk);
+	const struct plain_attention plain = {t.n_head, t.n_kv_head, t.d, t.n, t.q, t.k, t.v};
 	struct capture capture[] = {
 		{.first = t.n - window, .count = window, .step = 1, .n_key = t.n, .sum = last, .row_error = &error[0]},
 		{.first = 1, .count = n_odd, .step = 3, .n_key = n_key, .sum = odd, .row_error = &error[1]},
@@ -225,7 +203,7 @@ static void check_shape(const struct shape *s, bool bf16)
 		for (int i = 0; i < 3; i++)
 			memset(want[i], 0, (size_t)t.n * sizeof(double));
 		for (int row = 0; row < t.n; row++) {
-			plain_row(&t, h, row, p, mixed);
+			plain_attention_row(&plain, h, row, p, mixed);
 			for (int c = 0; c < t.d; c++)
 				CHECK_NEAR(out[(size_t)row * width + (size_t)(h * t.d + c)], mixed[c], bf16 ? TOL_ATTENDED_BF16 * s->sharpness : TOL_ATTENDED);
 			for (int i = 0; i < 3; i++)

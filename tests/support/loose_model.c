@@ -67,7 +67,7 @@ static void fill_layer(struct loose_model *r, struct layer_weights *l, const str
 	}
 }
 
-#ifdef KVGLASS_CUDAEMU
+#ifdef KVGLASS_ON_DEVICE
 static const char device[] = "cuda:0";
 #else
 static const char device[] = "cpu";

@@ -21,6 +21,12 @@
 #define TOL_LOSS 1e-5       /* mean KL of float32 attention against double */
 #define TOL_GRADIENT 1e-4   /* of a tensor's gradient norm: differences of step 4e-3 (error of their third order) and float32 sums */
 #define TOL_F64_SUM 1e-12   /* sums of some hundred float64 terms that add up to about 1, in another order */
+#define TOL_EPS 1.2e-7      /* one float32 rounding, relative */
+#define TOL_BF16_ROUND 3.9e-3 /* one rounding to bfloat16 (2^-9), of a float32 that may itself fall to the other side of it */
+#define TOL_ROTATED 5e-6    /* elements of magnitude 10 after a norm and two float32 products */
+#define TOL_CAPTURED_BF16 2e-3 /* probabilities of scores whose queries were rounded to 8 bits after their factor: each off by 2^-9 of it,
+                             * for scores of deviation 1; more in proportion */
+#define TOL_NOTHING 1e-35   /* where float32 ends: a sum or exponential that small may vanish */
 #define TOL_EXACT 0.0       /* decoding of stored types: both sides do the same float32 operations */
 
 #endif
