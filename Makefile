@@ -147,7 +147,8 @@ $(foreach s,$(SIMD_SETS),$(eval $(call simd_rule,$(s))))
 
 # ---- CUDA: by nvcc for devices, by the C++ compiler for the emulator of tests/cudaemu ----
 
-NVCCFLAGS += -std=c++17 -O3 -lineinfo -I. -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror $(foreach a,$(CUDA_BUILT),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
+# without guards of statics, which nvcc puts into what it generates, the program needs no C++ library
+NVCCFLAGS += -std=c++17 -O3 -lineinfo -I. -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror,-fno-threadsafe-statics $(foreach a,$(CUDA_BUILT),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
 	$(if $(CUDA_NEWEST),-gencode arch=compute_$(CUDA_NEWEST)$(comma)code=compute_$(CUDA_NEWEST))
 ifeq ($(CUDA_ON),1)
 $(CUDA_SRC:%.c=$(BUILD)/%.o): CPPFLAGS += -isystem $(CUDA_ROOT)/include

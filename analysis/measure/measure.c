@@ -219,8 +219,10 @@ static int token_done(void *user, int i, int32_t id)
 	struct writing *w = user;
 	(void)id; /* in r->response already */
 	w->r->n_response = i + 1;
-	if (clock_ms() >= w->r->next_publish_ms)
-		w->rc = run_publish(w->r, &w->e);
+	if (clock_ms() >= w->r->next_publish_ms) {
+		w->rc = session_collect(w->r->session, &w->e);
+		w->rc = w->rc ? w->rc : run_publish(w->r, &w->e);
+	}
 	return w->rc || w->relay.asked;
 }
 
