@@ -44,10 +44,11 @@ void inspect_rows_free(struct inspect_rows *rows); /* NULL is allowed */
 struct inspect_request {
 	const struct lookahead *modules;
 	const struct lookahead_switches *switches; /* or NULL */
+	const struct capture *base;                /* whose maps are kept beside the prediction; NULL: the live capture */
 	bool rows;                                 /* keep every row's own map */
 	const struct progress *progress;           /* stage "lookahead" */
 };
-/* The modules' rows once more over the live prompt: *out is the live capture with rows.lookahead, module_name and module_sha256
+/* The modules' rows once more over the live prompt: *out is r->base with rows.lookahead, module_name and module_sha256
  * replaced, `module_switches` saying what was not as trained. *rows (may be NULL when not asked for) is the caller's. Modules of another
  * shape are ERR_USE; more rows than live_room() ERR_LIMIT. */
 int inspect_run(const struct capture **out, struct inspect_rows **rows, struct live *live, const struct inspect_request *r, struct err *e);

@@ -78,6 +78,7 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
 	case ACTION_VIEW_HEADS: app_show(app, VIEW_HEADS); break;
 	case ACTION_VIEW_CURVES: app_show(app, VIEW_CURVES); break;
+	case ACTION_VIEW_MODULES: app_show(app, VIEW_MODULES); break;
 	case ACTION_OPTIONS: app->panel.open = true; break;
 	case ACTION_OPTION_DEFAULTS: settings_reset_protocol(app); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;

@@ -25,8 +25,11 @@ static void stay(struct app *app)
 	app->leave_when_saved = false;
 }
 
-static const struct ask ask_capture = {.label = "Save the capture as: ", .accept = saving_capture, .left = stay};
-static const struct ask ask_figure = {.label = "Save the figure as (.png .pdf .svg): ", .accept = saving_figure};
+static void write_capture(struct app *app, const char *path);
+static void write_figure(struct app *app, const char *path);
+
+static const struct ask ask_capture = {.label = "Save the capture as: ", .accept = saving_capture, .left = stay, .write = write_capture};
+static const struct ask ask_figure = {.label = "Save the figure as (.png .pdf .svg): ", .accept = saving_figure, .write = write_figure};
 
 void saving_ask_capture(struct app *app)
 {
@@ -82,8 +85,7 @@ static void write_capture(struct app *app, const char *path)
 	app_say(app, ROLE_PLAIN, "saving %s", path);
 }
 
-/* A file that is there is replaced only after a question. */
-static bool may_write(struct app *app, const struct ask *ask, const char *path)
+bool saving_may_write(struct app *app, const struct ask *ask, const char *path)
 {
 	if (access(path, F_OK))
 		return true;
@@ -96,7 +98,7 @@ static bool may_write(struct app *app, const struct ask *ask, const char *path)
 
 void saving_capture(struct app *app, const char *path)
 {
-	if (*path && may_write(app, &ask_capture, path))
+	if (*path && saving_may_write(app, &ask_capture, path))
 		write_capture(app, path);
 }
 
@@ -107,7 +109,7 @@ void saving_figure(struct app *app, const char *path)
 	const char *method[VIEW_MAX_FIGURE_METHOD];
 	if (!view->figure || !view->figure(app, app->state[app->view], &spec, method))
 		app_say(app, ROLE_WARN, "nothing here that could be drawn as a figure");
-	else if (*path && may_write(app, &ask_figure, path))
+	else if (*path && saving_may_write(app, &ask_figure, path))
 		write_figure(app, path);
 }
 
@@ -115,10 +117,8 @@ void saving_overwrite(struct app *app, bool yes)
 {
 	if (!yes)
 		app_ask_line(app, app->overwriting, app->overwritten);
-	else if (app->overwriting == &ask_capture)
-		write_capture(app, app->overwritten);
 	else
-		write_figure(app, app->overwritten);
+		app->overwriting->write(app, app->overwritten);
 }
 
 void saving_note(struct app *app, const struct note *note)

@@ -9,6 +9,8 @@ void saving_ask_figure(struct app *app);
 /* Ask before they replace a file. */
 void saving_capture(struct app *app, const char *path);
 void saving_figure(struct app *app, const char *path);
+/* True when there is no such file yet; else asks, and ask->write() follows a yes. */
+bool saving_may_write(struct app *app, const struct ask *ask, const char *path);
 /* The answer to that question; after a no the name can be changed. */
 void saving_overwrite(struct app *app, bool yes);
 /* Notes of the worker about files. */

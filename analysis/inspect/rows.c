@@ -125,7 +125,7 @@ static int replace(const struct capture **out, struct live *live, const struct i
 		{"kvglass.module_sha256", *r->modules->sha256 ? r->modules->sha256 : NULL},
 		{"kvglass.module_switches", *switches ? switches : NULL},
 	};
-	return capture_replace(out, live_capture(live), map, 1, meta, sizeof meta / sizeof *meta, e);
+	return capture_replace(out, r->base ? r->base : live_capture(live), map, 1, meta, sizeof meta / sizeof *meta, e);
 }
 
 int inspect_run(const struct capture **out, struct inspect_rows **rows, struct live *live, const struct inspect_request *r, struct err *e)

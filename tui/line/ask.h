@@ -11,6 +11,7 @@ struct ask {
 	void (*complete)(struct app *app);
 	void (*changed)(struct app *app, const char *text); /* after every change of the text; may be NULL */
 	void (*left)(struct app *app);                      /* Esc; may be NULL */
+	void (*write)(struct app *app, const char *path);   /* of asks for a file to be written: also over one that is there */
 	char history; /* mark of its lines in the history; 0: none */
 };
 

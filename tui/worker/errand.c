@@ -61,17 +61,18 @@ int worker_errand(struct worker *w, const struct errand *errand, struct err *e)
 		: "%s needs the model beside the result: r runs the prompt", errand->name);
 }
 
-static void run_errand(struct worker *w, struct errand_result *r, const struct bench *bench)
+static void run_errand(struct worker *w, struct errand_result *r, struct bench *bench)
 {
 	const struct progress progress = {.report = runner_progress, .user = w};
-	const struct errand_site site = {.live = bench->live, .modules = bench->modules, .progress = &progress, .worker = w};
+	const struct errand_site site = {.live = bench->live, .modules = bench->modules, .progress = &progress, .worker = w,
+		.bench = bench};
 	struct err e = {0};
 	runner_progress(w, r->errand.name, 0, 0);
 	r->rc = r->errand.run(r->errand.state, &site, &e);
 	snprintf(r->why, sizeof r->why, "%s", r->rc ? e.text : "");
 }
 
-void errand_do_next(struct worker *w, const struct bench *bench)
+void errand_do_next(struct worker *w, struct bench *bench)
 {
 	struct errand_job *job = w->errand;
 	w->errand = job->next;
@@ -112,4 +113,51 @@ bool worker_take_errand(struct worker *w, struct errand_result *out)
 void errand_publish(const struct errand_site *site, const struct capture *c)
 {
 	desk_give_capture(site->worker, c);
+}
+
+/* ---- what errands leave for each other ---- */
+
+static struct kept *find_kept(struct bench *bench, const char *name)
+{
+	for (int i = 0; i < BENCH_MAX_KEPT; i++)
+		if (bench->kept[i].object && !strcmp(bench->kept[i].name, name))
+			return &bench->kept[i];
+	return NULL;
+}
+
+static void drop(struct kept *k)
+{
+	if (k->object)
+		k->close(k->object);
+	*k = (struct kept){0};
+}
+
+int errand_keep(const struct errand_site *site, const char *name, void *object, void (*close)(void *object), struct err *e)
+{
+	struct kept *k = find_kept(site->bench, name);
+	if (k)
+		drop(k);
+	for (int i = 0; object && i < BENCH_MAX_KEPT; i++) {
+		k = &site->bench->kept[i];
+		if (!k->object) {
+			*k = (struct kept){name, object, close};
+			return 0;
+		}
+	}
+	if (!object)
+		return 0;
+	close(object);
+	return err_set(e, ERR_LIMIT, "%s: more than %d things kept between errands", name, BENCH_MAX_KEPT);
+}
+
+void *errand_kept(const struct errand_site *site, const char *name)
+{
+	const struct kept *k = find_kept(site->bench, name);
+	return k ? k->object : NULL;
+}
+
+void errand_drop_kept(struct bench *bench)
+{
+	for (int i = 0; i < BENCH_MAX_KEPT; i++)
+		drop(&bench->kept[i]);
 }

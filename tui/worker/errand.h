@@ -18,6 +18,7 @@ struct errand_site { /* what run() finds; as long as it runs */
 	const struct lookahead *modules; /* the run's; NULL: it had none */
 	const struct progress *progress; /* non-zero: stop, with ERR_CANCELLED */
 	struct worker *worker;
+	struct bench *bench; /* private */
 };
 
 struct errand {
@@ -38,6 +39,12 @@ struct errand_result {
 	char why[512];
 };
 bool worker_take_errand(struct worker *w, struct errand_result *out);
+
+/* For run(): what is to go on in a later errand, such as a training that is paused. It may lean on session, model and modules: close()
+ * is called on the runner's thread before they go. One object for each name; a new one closes the old one, NULL leaves none. ERR_LIMIT
+ * when there are too many names (the object is closed then). */
+int errand_keep(const struct errand_site *site, const char *name, void *object, void (*close)(void *object), struct err *e);
+void *errand_kept(const struct errand_site *site, const char *name); /* NULL: nothing */
 
 /* For run(): a capture to be shown now, as often as it likes (the desk takes the newest); takes the reference. */
 void errand_publish(const struct errand_site *site, const struct capture *c);

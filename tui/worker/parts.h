@@ -33,11 +33,18 @@ struct errand_job {
 	struct errand_job *next;
 };
 
-/* What a run leaves on the runner's thread, for errands. */
+enum { BENCH_MAX_KEPT = 4 };
+
+/* What a run leaves on the runner's thread, for errands, and what they leave for each other. */
 struct bench {
 	struct model *model;
 	struct lookahead *modules;
 	struct live *live;
+	struct kept {
+		const char *name;
+		void *object;
+		void (*close)(void *object);
+	} kept[BENCH_MAX_KEPT];
 };
 
 struct worker {
@@ -70,7 +77,6 @@ struct worker {
 	double stage_begin[WORKER_MAX_STAGE];
 };
 
-double worker_now(void); /* seconds */
 void worker_tell(struct worker *w); /* wakes the screen */
 void worker_note(struct worker *w, enum note_kind kind, const char *text);
 
@@ -81,9 +87,10 @@ int runner_progress(void *worker, const char *stage, int64_t done, int64_t total
 
 /* errand.c, with the lock held. The first does the errand at the head of those that wait and gives the lock up meanwhile; the second
  * is for when the session is about to go: it stops the one that goes on and returns those that wait, to be freed without the lock. */
-void errand_do_next(struct worker *w, const struct bench *bench);
+void errand_do_next(struct worker *w, struct bench *bench);
 struct errand_job *errand_stop_all(struct worker *w);
 void errand_job_list_free(struct errand_job *job);
+void errand_drop_kept(struct bench *bench); /* without the lock */
 
 void *desk_main(void *worker);
 /* takes the reference; an older one that waits is dropped */

@@ -64,6 +64,7 @@ int worker_open(struct worker **out, const struct evaluation_options *evaluation
 void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation);
 void worker_close(struct worker *w); /* cancels and waits; NULL is allowed */
 int worker_fd(const struct worker *w); /* readable when something is new */
+double worker_now(void); /* seconds on the monotonic clock */
 
 int worker_run(struct worker *w, const struct run_order *r, struct err *e); /* ERR_USE while one goes on */
 void worker_cancel(struct worker *w);
