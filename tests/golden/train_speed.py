@@ -158,6 +158,7 @@ def main():
         ours = KvglassSteps(os.path.join(folder, MODEL), args.prompts, args.length, args.threads, scratch)
         ours.run(2)
         step.run()
+        print("ready", flush=True)
         rounds = []
         for _ in range(args.rounds):
             product = product_rate()
