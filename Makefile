@@ -311,6 +311,8 @@ golden: ## how the golden files of the tests are made again (needs Python packag
 
 install: $(BUILD)/kvglass ## PREFIX=/usr/local DESTDIR=
 	install -D -m 755 $(BUILD)/kvglass $(DESTDIR)$(PREFIX)/bin/kvglass
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BUILD)/kvglass completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kvglass
 	$(foreach page,$(wildcard man/*.1),install -D -m 644 $(page) $(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $(page));)
 	$(foreach sample,$(wildcard samples/prompts/* samples/modules/*.safetensors samples/modules/README),install -D -m 644 $(sample) $(DESTDIR)$(PREFIX)/share/kvglass/$(sample);)
 

@@ -14,10 +14,11 @@ enum {
 	AT_CURVES = 128,
 	AT_MODULES = 1024,
 	AT_OPTIONS = 1 << 12, /* the options panel is open, over a result */
+	AT_COPY = 1 << 13, /* what is to be copied is being asked for */
 	AT_RESULT = AT_MAPS | AT_TEXT | AT_HEADS | AT_CURVES | AT_MODULES,
 	AT_VIEW = AT_START | AT_RESULT | AT_HELP,
 	AT_FORM = AT_START | AT_LINE,
-	AT_ANY = AT_VIEW | AT_OPTIONS | AT_LINE | AT_ASK,
+	AT_ANY = AT_VIEW | AT_OPTIONS | AT_COPY | AT_LINE | AT_ASK,
 };
 
 enum action_group { GROUP_MOVE, GROUP_LOOK, GROUP_FILE, GROUP_FORM, GROUP_ASK, GROUP_LEAVE, N_GROUP };

@@ -80,6 +80,8 @@ void app_close(struct app *app)
 		if (app->state[i])
 			views[i]->close(app->state[i]);
 	switches_close(&app->switches);
+	results_free(app);
+	free(app->clipboard);
 	look_free(&app->look);
 	if (app->options->history && history_save(&app->history, app->options->history, &e))
 		fprintf(stderr, "%s\n", e.text); /* kept from the screen and shown after it */
@@ -111,7 +113,7 @@ void app_show(struct app *app, enum view_index view)
 
 unsigned app_where(const struct app *app)
 {
-	return app->question ? AT_ASK : app->line ? AT_LINE : app->panel.open ? AT_OPTIONS : views[app->view]->bit;
+	return app->question == ASK_COPY ? AT_COPY : app->question ? AT_ASK : app->line ? AT_LINE : app->panel.open ? AT_OPTIONS : views[app->view]->bit;
 }
 
 static const char *last_part(const char *path)
@@ -127,6 +129,7 @@ void app_run(struct app *app, const struct run_order *order)
 		app_say(app, ROLE_ERROR, "%s", e.text);
 		return;
 	}
+	*app->opening = '\0';
 	app->from_run = app->awaits_result = true;
 	app->work.running = true;
 	app->work.n_stage = 0;
@@ -138,6 +141,7 @@ void app_run(struct app *app, const struct run_order *order)
 
 void app_open_capture(struct app *app, const char *path)
 {
+	*app->opening = '\0';
 	app->from_run = false;
 	app->awaits_result = true;
 	app->work.busy = true;

@@ -13,6 +13,7 @@
 #include "tui/line/history.h"
 #include "tui/switches.h"
 #include "tui/look.h"
+#include "tui/results.h"
 #include "tui/screen.h"
 #include "tui/draw/theme.h"
 #include "tui/view.h"
@@ -22,7 +23,7 @@
 
 enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HEADS, VIEW_CURVES, VIEW_MODULES, VIEW_HELP, N_VIEW };
 
-enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE };
+enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE, ASK_COPY };
 
 struct app {
 	const struct screen_options *options;
@@ -44,6 +45,8 @@ struct app {
 	struct protocol protocol;
 	const struct preset *preset; /* or NULL */
 	uint64_t seed;
+	char *clipboard; /* text for the terminal's clipboard, to be taken; or NULL */
+	bool edit;       /* the prompt is to be given to the user's editor */
 	bool reopen; /* colours, characters or background were changed: the terminal is to be opened anew */
 	int rows, cols;
 
@@ -61,6 +64,9 @@ struct app {
 	bool from_run;          /* what comes from the worker was measured here */
 	bool awaits_result;     /* the next snapshot is the first of a run, or an opened capture */
 	bool unsaved;           /* a result is shown that is in no file */
+	struct kept_result other; /* the result before, or the newest while the one before is shown */
+	bool shows_previous;
+	char opening[4096]; /* a capture that waits for the answer to a question */
 	bool leave_when_saved;
 	const struct ask *overwriting; /* what wants to replace a file */
 	char overwritten[4096];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tui/app_line.h"
+#include "tui/copying.h"
 #include "tui/draw/layout.h"
 #include "tui/marking.h"
 #include "tui/saving.h"
@@ -14,24 +15,38 @@
 
 bool app_may_replace(struct app *app)
 {
-	if (!app->unsaved)
+	if (!results_would_lose(app))
 		return true;
 	app->question = ASK_REPLACE_RUN;
 	snprintf(app->question_text, sizeof app->question_text,
-		"The result on the screen is in no file. Replace it?   y yes   n no   w save it first");
+		"The result before is in no file, and a new one takes its place. Go on?   y yes   n no   w save it first");
 	return false;
 }
 
 static void ask_to_leave(struct app *app)
 {
-	if (!app->unsaved && !app->work.running) {
+	bool unsaved = app->unsaved || (app->other.snap && app->other.unsaved);
+	if (!unsaved && !app->work.running) {
 		app->quit = true;
 		return;
 	}
 	app->question = ASK_LEAVE;
 	snprintf(app->question_text, sizeof app->question_text,
-		app->look.snap && app->unsaved ? "%s   y leave   n stay   w save first" : "%s   y leave   n stay",
-		app->work.running ? "A run is going on. Leave and lose it?" : "This run is in no file. Leave and lose it?");
+		app->look.snap && unsaved ? "%s   y leave   n stay   w save first" : "%s   y leave   n stay",
+		app->work.running ? "A run is going on. Leave and lose it?" : app->unsaved ? "This run is in no file. Leave and lose it?" : "The other result (P) is in no file. Leave and lose it?");
+}
+
+/* The result before may go: what waited for that. */
+static void replace(struct app *app)
+{
+	if (app->shows_previous)
+		app->unsaved = false;
+	else
+		app->other.unsaved = false;
+	if (*app->opening)
+		app_open_capture(app, app->opening);
+	else
+		app_act(app, ACTION_START_RUN);
 }
 
 static void answer(struct app *app, enum action_id action)
@@ -42,6 +57,9 @@ static void answer(struct app *app, enum action_id action)
 		return;
 	app->question = ASK_NOTHING;
 	if (action == ACTION_ANSWER_SAVE) {
+		bool other = question == ASK_REPLACE_RUN ? !app->shows_previous : !app->unsaved;
+		if (other && app->other.snap)
+			results_switch(app);
 		app->leave_when_saved = question == ASK_LEAVE;
 		saving_ask_capture(app);
 	} else if (question == ASK_LEAVE) {
@@ -49,8 +67,7 @@ static void answer(struct app *app, enum action_id action)
 	} else if (question == ASK_OVERWRITE) {
 		saving_overwrite(app, yes);
 	} else if (yes) {
-		app->unsaved = false;
-		app_act(app, ACTION_START_RUN);
+		replace(app);
 	}
 }
 
@@ -79,6 +96,12 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_VIEW_HEADS: app_show(app, VIEW_HEADS); break;
 	case ACTION_VIEW_CURVES: app_show(app, VIEW_CURVES); break;
 	case ACTION_VIEW_MODULES: app_show(app, VIEW_MODULES); break;
+	case ACTION_COPY: copying_ask(app); break;
+	case ACTION_PREVIOUS: results_switch(app); break;
+	case ACTION_EDIT_PROMPT:
+		app_show(app, VIEW_START);
+		app->from_result = app->edit = true;
+		break;
 	case ACTION_OPTIONS: app->panel.open = true; break;
 	case ACTION_OPTION_DEFAULTS: settings_reset_protocol(app); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
@@ -153,6 +176,8 @@ void app_act(struct app *app, enum action_id action)
 		app->redraw = true;
 	else if (action == ACTION_SUSPEND)
 		app->suspend = true;
+	else if (app->question == ASK_COPY)
+		copying_act(app, action);
 	else if (app->question)
 		answer(app, action);
 	else if (app->line)

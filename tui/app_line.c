@@ -290,6 +290,7 @@ void typed_figure(struct app *app, const char *text)
 
 void typed_open(struct app *app, const char *text)
 {
+	snprintf(app->opening, sizeof app->opening, "%s", text);
 	if (app_may_replace(app))
 		app_open_capture(app, text);
 }

@@ -53,6 +53,10 @@ static void on_note(struct app *app, const struct note *note)
 static void on_snapshot(struct app *app, const struct snapshot *s)
 {
 	if (app->awaits_result)
+		results_begin(app);
+	else if (results_take_hidden(app, s))
+		return;
+	if (app->awaits_result)
 		/* it opens where it is interesting; later snapshots of it leave the user's place alone */
 		app->look.moved = app->look.settled = false;
 	bool first = app->awaits_result;

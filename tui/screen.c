@@ -1,10 +1,13 @@
 #include "tui/screen.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tui/app.h"
+#include "tui/editor.h"
 #include "tui/script.h"
 #include "tui/terminal/term.h"
+#include "tui/view/view_start.h"
 
 static void frame(struct app *app, struct term *t, struct grid *g)
 {
@@ -19,16 +22,44 @@ static void frame(struct app *app, struct term *t, struct grid *g)
 	term_show(t, g);
 }
 
+static void edit_prompt(struct app *app, struct term *t)
+{
+	struct err e;
+	char *text = start_prompt(app, app->state[VIEW_START]);
+	app->edit = false;
+	if (!text)
+		return;
+	term_lend(t);
+	int rc = editor_edit(&text, &e);
+	term_take_back(t);
+	if (rc)
+		app_say(app, ROLE_ERROR, "%s", e.text);
+	else
+		start_set_prompt(app, app->state[VIEW_START], text);
+	free(text);
+}
+
+/* What the program wants of the terminal besides a frame. */
+static void serve(struct app *app, struct term *t)
+{
+	if (app->suspend)
+		term_suspend(t);
+	app->suspend = false;
+	if (app->edit)
+		edit_prompt(app, t);
+	if (app->clipboard)
+		term_copy(t, app->clipboard);
+	free(app->clipboard);
+	app->clipboard = NULL;
+}
+
 /* Everything that is there is taken before the next frame is drawn, so a slow terminal never lags behind the keys. */
 static void turn(struct app *app, struct term *t, struct grid *g)
 {
 	struct event event;
 	while (!app->quit && term_next(t, &event)) {
 		app_event(app, &event);
-		if (app->suspend) {
-			app->suspend = false;
-			term_suspend(t);
-		}
+		serve(app, t);
 	}
 	app_news(app);
 	if (!app->quit)

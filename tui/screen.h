@@ -24,6 +24,8 @@ struct screen_options {
 	const char *color;    /* "auto", "24bit", "256", "16", "mono"; order: flag, config, NO_COLOR, guess */
 	const char *charset;  /* "auto", "utf8", "ascii" */
 	const char *background; /* "auto", "dark", "light" */
+	const char *config;   /* file that settings are kept in, or NULL */
+	const char *copied;   /* file that what is copied goes to as well, or NULL */
 	const char *history;  /* file that typed lines are kept in, or NULL */
 	const char *script;   /* actions to feed, one a line, or NULL (regression tests, batch) */
 	const char *dump;     /* with script: write the last screen there, glyph and colour of each cell */

@@ -1,8 +1,12 @@
 #include "tui/settings_act.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "engine/file.h"
+#include "tui/command/config.h"
 #include "tui/command/prompt.h"
 #include "tui/typed.h"
 
@@ -115,4 +119,60 @@ void typed_set(struct app *app, const char *text)
 void typed_preset(struct app *app, const char *text)
 {
 	settings_change(app, OPT_preset, text);
+}
+
+static void list_changed(const struct switches *s, char *out, size_t out_bytes)
+{
+	size_t n = 0;
+	*out = '\0';
+	for (int id = 0; id < N_OPTION && n < out_bytes; id++)
+		if (s->changed[id])
+			n += (size_t)snprintf(out + n, out_bytes - n, "%s%s", n ? ", " : "", option_table[id].name);
+}
+
+/* The file as it is, or as it would be. */
+static int present_config(char **text, const char *path, struct err *e)
+{
+	size_t n;
+	if (access(path, F_OK) == 0)
+		return file_read_all(path, CONFIG_MOST_BYTES, text, &n, e);
+	FILE *out = open_memstream(text, &n);
+	if (!out)
+		return err_set(e, ERR_MEMORY, "no memory for the configuration file");
+	config_write_default(out);
+	return fclose(out) ? (int)err_set(e, ERR_MEMORY, "no memory for the configuration file") : 0;
+}
+
+static int write_config(const struct app *app, const char *path, struct err *e)
+{
+	char *before = NULL, *after = NULL;
+	struct file_writer *w;
+	int rc = present_config(&before, path, e);
+	if (!rc)
+		rc = config_merge(&after, before, &app->switches.now, app->switches.changed, e);
+	if (!rc)
+		rc = file_create(&w, path, e);
+	if (!rc) {
+		file_write(w, after, strlen(after), e);
+		rc = file_commit(w, e);
+	}
+	free(before);
+	free(after);
+	return rc;
+}
+
+void typed_write_config(struct app *app, const char *text)
+{
+	const char *path = *text ? text : app->options->config;
+	char names[200];
+	struct err e;
+	list_changed(&app->switches, names, sizeof names);
+	if (!path)
+		app_say(app, ROLE_ERROR, "there is no place for the configuration file; :write-config FILE names one");
+	else if (!*names)
+		app_say(app, ROLE_PLAIN, "nothing was changed by :set or the options panel; %s is as it was", path);
+	else if (write_config(app, path, &e))
+		app_say(app, ROLE_ERROR, "not kept: %s", e.text);
+	else
+		app_say(app, ROLE_GOOD, "kept in %s: %s", path, names);
 }

@@ -35,6 +35,7 @@ static void forget_switches(struct switches *l)
 			continue;
 		l->now.configured[of_protocol[i]] = false;
 		options_set(&l->now, of_protocol[i], NULL, &e); /* a default is never refused */
+		l->changed[of_protocol[i]] = true;
 	}
 }
 
@@ -63,6 +64,7 @@ int switches_set(struct switches *l, enum option_id id, const char *value, struc
 		return rc;
 	}
 	l->now.configured[id] = false;
+	l->changed[id] = true;
 	free(l->text[id]);
 	l->text[id] = copy;
 	return 0;

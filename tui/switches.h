@@ -9,6 +9,7 @@
 struct switches {
 	struct options now;
 	char *text[N_OPTION]; /* owned: values set here */
+	bool changed[N_OPTION]; /* by switches_set(): for the configuration file */
 	bool owns_words;
 	const char *method[SETTINGS_MAX_METHODS]; /* for switches_measure() */
 	struct preset preset;                     /* for switches_preset() */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "analysis/synthetic.h"
+#include "engine/file.h"
 #include "tui/saving.h"
 #include "tests/support/tiny_model.h"
 
@@ -280,12 +281,6 @@ TEST(app, a_run_from_the_start_screen_is_not_lost_without_asking)
 	CHECK_INT(s.app.question, ASK_LEAVE);
 	press(&s.app, "n");
 	CHECK(!s.app.quit && s.app.question == ASK_NOTHING);
-	press(&s.app, "r");
-	press(&s.app, "^R");
-	CHECK_INT(s.app.question, ASK_REPLACE_RUN);
-	press(&s.app, "n");
-	press(&s.app, "Esc");
-	CHECK_INT(s.app.view, VIEW_MAPS);
 	press(&s.app, "Q");
 	press(&s.app, "w"); /* save first, then leave */
 	CHECK(s.app.line && s.app.line->accept == saving_capture);
@@ -306,12 +301,27 @@ TEST(app, a_run_may_be_replaced_by_another)
 	open_start(&s);
 	run_typed(&s);
 	int serial = s.app.look.snap->serial;
+	const struct capture *first = s.app.look.snap->capture;
+	press(&s.app, "r");
+	press(&s.app, "^R"); /* nothing is lost: the first one is kept */
+	app_wait_until_idle(&s.app);
+	CHECK(s.app.look.snap->serial > serial);
+	CHECK(s.app.unsaved && s.app.look.snap->capture != first);
+	press(&s.app, "P");
+	CHECK(s.app.look.snap->capture == first && s.app.shows_previous && s.app.unsaved);
+	press(&s.app, "P");
+	CHECK(s.app.look.snap->capture != first && !s.app.shows_previous);
+	press(&s.app, "r");
+	press(&s.app, "^R"); /* now it would be */
+	CHECK_INT(s.app.question, ASK_REPLACE_RUN);
+	press(&s.app, "n");
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.view, VIEW_MAPS);
 	press(&s.app, "r");
 	press(&s.app, "^R");
 	press(&s.app, "y");
 	app_wait_until_idle(&s.app);
-	CHECK(s.app.look.snap->serial > serial);
-	CHECK(s.app.unsaved);
+	CHECK(s.app.unsaved && s.app.other.unsaved);
 	close_set(&s);
 }
 
@@ -536,5 +546,55 @@ TEST(app, a_span_that_was_begun_can_be_forgotten)
 	CHECK_INT(spans_count_tokens(&s.app.look.marked), 2);
 	press(&s.app, "Esc");
 	CHECK_INT(s.app.view, VIEW_MAPS);
+	close_set(&s);
+}
+
+TEST(app, copies_numbers_and_python)
+{
+	struct stage_set s;
+	char path[600], *text;
+	size_t n;
+	struct err e;
+	snprintf(path, sizeof path, "%s", test_scratch("copied"));
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	s.options.copied = path;
+	perform(&s, "layer 2");
+	perform(&s, "head 4");
+	press(&s.app, "y");
+	press(&s.app, "p");
+	CHECK(s.app.clipboard && strstr(s.app.clipboard, "load_file(\"") && strstr(s.app.clipboard, "app.kvg\")"));
+	CHECK(strstr(s.app.clipboard, "snapkv = capture[\"rows.snapkv\"][2, 3:6]\n") != NULL);
+	CHECK_INT(file_read_all(path, 1 << 16, &text, &n, &e), 0);
+	CHECK_STR(text, s.app.clipboard);
+	free(text);
+	perform(&s, "copy numbers");
+	CHECK(strstr(s.app.clipboard, "\nsnapkv\t") && strstr(s.app.clipboard, "L2"));
+	press(&s.app, "y");
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.question, ASK_NOTHING);
+	close_set(&s);
+}
+
+TEST(app, settings_are_kept_when_asked)
+{
+	struct stage_set s;
+	char path[600], line[700], *text;
+	size_t n;
+	struct err e;
+	snprintf(path, sizeof path, "%s", test_scratch("kept-config"));
+	unlink(path);
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	perform(&s, "write-config");
+	CHECK(strstr(s.app.message, "no place") != NULL);
+	snprintf(line, sizeof line, "write-config %s", path);
+	perform(&s, line);
+	CHECK(strstr(s.app.message, "nothing was changed") && access(path, F_OK));
+	perform(&s, "set pool max");
+	perform(&s, "set budget 77");
+	perform(&s, line);
+	CHECK(strstr(s.app.message, "pool, budget") || strstr(s.app.message, "budget, pool"));
+	CHECK_INT(file_read_all(path, 1 << 16, &text, &n, &e), 0);
+	CHECK(strstr(text, "\npool = max\n") && strstr(text, "\nbudget = 77\n") && strstr(text, "\n# pool = none\n"));
+	free(text);
 	close_set(&s);
 }

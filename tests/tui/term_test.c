@@ -405,3 +405,12 @@ TEST(term, flags_are_checked)
 	CHECK_INT(term_theme_plain(&theme, &(struct term_options){0}, &e), 0);
 	CHECK(theme.depth == DEPTH_RGB && theme.utf8 && !theme.light);
 }
+
+TEST(term, what_is_copied_goes_once_to_the_terminal_and_once_through_tmux)
+{
+	char *plain = term_copy_sequence("h\xc3\xa9\n", 4, false), *twice = term_copy_sequence("h\xc3\xa9\n", 4, true);
+	CHECK_STR(plain, "\033]52;c;aMOpCg==\a");
+	CHECK_STR(twice, "\033]52;c;aMOpCg==\a\033Ptmux;\033\033]52;c;aMOpCg==\a\033\\");
+	free(plain);
+	free(twice);
+}

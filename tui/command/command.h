@@ -17,7 +17,7 @@ struct command {
 	int (*run)(const struct options *o, struct err *e);
 };
 extern const struct command command_view, command_run, command_export, command_compare, command_train, command_inspect, command_info, command_tokenize,
-	command_bench;
+	command_bench, command_completion;
 
 /* The whole program: parses, runs, prints errors; returns the exit status (0 done, 1 failed, 2 wrong use). */
 int command_main(int argc, char **argv);

@@ -6,6 +6,7 @@
 #include "engine/file.h"
 #include "engine/lookahead_weights.h"
 #include "tui/command/command.h"
+#include "tui/command/config.h"
 
 const char *const info_kind_name[] = {
 	[INFO_MODEL] = "model",
@@ -16,9 +17,9 @@ const char *const info_kind_name[] = {
 
 static int check(const struct options *o, struct err *e)
 {
-	const char *instead = o->places ? "--places" : o->devices ? "--devices" : NULL;
-	if (o->places && o->devices)
-		return err_set(e, ERR_USE, "--places and --devices: one of them");
+	const char *instead = o->places ? "--places" : o->devices ? "--devices" : o->default_config ? "--default-config" : NULL;
+	if (o->places + o->devices + o->default_config > 1)
+		return err_set(e, ERR_USE, "--places, --devices and --default-config: one of them");
 	if (instead && o->n_argument)
 		return err_set(e, ERR_USE, "%s is about no file, and %.100s is one", instead, o->argument[0]);
 	if (!instead && !o->n_argument)
@@ -150,13 +151,15 @@ static int print_places(struct err *e)
 {
 	static const struct {
 		enum file_place place;
-		const char *name;
-	} places[] = {{FILE_PLACE_CACHE, "cache"}, {FILE_PLACE_CONFIG, "config"}, {FILE_PLACE_STATE, "state"}};
+		const char *name, *variable, *file;
+	} places[] = {{FILE_PLACE_CACHE, "cache", "CACHE", ""}, {FILE_PLACE_CONFIG, "config", "CONFIG", "config"},
+		{FILE_PLACE_STATE, "state", "STATE", ""}, {FILE_PLACE_STATE, "history", "STATE", "history"},
+		{FILE_PLACE_STATE, "copied", "STATE", "copied"}};
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		char *path = file_place(places[i].place, "");
+		char *path = file_place(places[i].place, places[i].file);
 		if (!path)
 			return err_set(e, ERR_SYSTEM, "no place for %s: neither XDG_%s_HOME nor HOME names a folder that can be used",
-				places[i].name, i == 0 ? "CACHE" : i == 1 ? "CONFIG" : "STATE");
+				places[i].name, places[i].variable);
 		printf("%-8s%s\n", places[i].name, path);
 		free(path);
 	}
@@ -169,6 +172,10 @@ static int run(const struct options *o, struct err *e)
 		return print_places(e);
 	if (o->devices)
 		return info_print_devices(o->json, e);
+	if (o->default_config) {
+		config_write_default(stdout);
+		return 0;
+	}
 	struct info info = {.path = o->argument[0]};
 	int rc = gather(&info, o, e);
 	if (!rc && o->json)

@@ -1,10 +1,12 @@
 /* kvglass view, and kvglass alone: the interactive program. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/file.h"
 #include "tui/command/command.h"
+#include "tui/command/config.h"
 #include "tui/command/prompt.h"
 #include "tui/command/settings.h"
 #include "tui/screen.h"
@@ -27,7 +29,8 @@ static int check(const struct options *o, struct err *e)
 struct texts { /* what files hold that the screen wants as text, and lists it points into */
 	const char *names[SETTINGS_MAX_METHODS];
 	struct prompt prompt;
-	char *response, *script, *history;
+	char *response, *script, *history, *config, *copied;
+	char *settings; /* the configuration file's text */
 	size_t response_bytes, script_bytes;
 };
 
@@ -40,8 +43,10 @@ static int read_texts(struct texts *t, const struct options *o, struct err *e)
 		rc = prompt_read_file(&t->response, &t->response_bytes, o->response, e);
 	if (!rc && o->script)
 		rc = prompt_read_file(&t->script, &t->script_bytes, o->script, e);
-	if (!o->script) /* a script's lines are nobody's typing */
+	if (!o->script) { /* a script's lines are nobody's typing */
 		t->history = file_place(FILE_PLACE_STATE, "history");
+		t->copied = file_place(FILE_PLACE_STATE, "copied");
+	}
 	return rc;
 }
 
@@ -60,11 +65,13 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 		.device = prompt_model_options(o),
 		.measure = settings_measure(o, t->names),
 		.protocol = settings_protocol(o),
-		.budget = GIVEN(o, budget) ? (int)o->budget : 0,
+		.budget = GIVEN(o, budget) || o->configured[OPT_budget] ? (int)o->budget : 0,
 		.color = color,
 		.charset = charset,
 		.background = background,
 		.history = t->history,
+		.config = t->config,
+		.copied = t->copied,
 		.script = t->script,
 		.dump = o->dump,
 		.rows = o->size.first > 0 ? o->size.first : 0,
@@ -79,14 +86,52 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 	return s;
 }
 
-static int run(const struct options *o, struct err *e)
+static void say_config(void *user, const char *text)
+{
+	const struct texts *t = user;
+	fprintf(stderr, "kvglass: %s: %s\n", t->config, text);
+}
+
+/* What the command line leaves open. A script is told by its words alone. A file that cannot be read is said and no more. */
+static void read_config(struct options *o, struct texts *t)
+{
+	const struct config_ear ear = {.hear = say_config, .user = t};
+	size_t n;
+	struct err e;
+	t->config = o->script ? NULL : file_place(FILE_PLACE_CONFIG, "config");
+	if (!t->config || access(t->config, F_OK))
+		return;
+	if (file_read_all(t->config, CONFIG_MOST_BYTES, &t->settings, &n, &e))
+		fprintf(stderr, "kvglass: %s\n", e.text);
+	else
+		config_apply(o, t->settings, &ear);
+}
+
+/* Together they may make no sense: then the file gives way. */
+static void configure(struct options *o, const struct options *words, struct texts *t)
+{
+	struct err e;
+	*o = *words;
+	read_config(o, t);
+	if (!settings_check(o, &e))
+		return;
+	fprintf(stderr, "kvglass: %s: %s; its settings are left out\n", t->config, e.text);
+	*o = *words;
+}
+
+static int run(const struct options *words, struct err *e)
 {
 	struct texts texts = {0};
+	struct options with_file;
+	const struct options *o = &with_file;
+	int rc = 0;
 	char color[24], charset[24], background[24];
 	struct preset preset;
+	configure(&with_file, words, &texts);
 	if (!o->script && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
-		return err_set(e, ERR_SYSTEM, "needs a terminal; kvglass run is the same analysis without one");
-	int rc = read_texts(&texts, o, e);
+		rc = err_set(e, ERR_SYSTEM, "needs a terminal; kvglass run is the same analysis without one");
+	if (!rc)
+		rc = read_texts(&texts, o, e);
 	if (!rc) {
 		const struct screen_options s = screen_of(o, &texts, color, charset, background, &preset);
 		rc = screen_run(&s, e);
@@ -94,6 +139,9 @@ static int run(const struct options *o, struct err *e)
 	free(texts.response);
 	free(texts.script);
 	free(texts.history);
+	free(texts.config);
+	free(texts.copied);
+	free(texts.settings);
 	prompt_free(&texts.prompt);
 	return rc;
 }

@@ -493,15 +493,26 @@ bool term_next(struct term *t, struct event *out)
 	}
 }
 
-void term_suspend(struct term *t)
+void term_lend(struct term *t)
 {
+	(void)t;
 	leave_full_screen();
 	guard_pause();
-	kill(0, SIGTSTP); /* the whole job, as the terminal's own ^Z does: a make that waits for us stops too */
+}
+
+void term_take_back(struct term *t)
+{
 	guard_resume();
 	send(PASTE_ON);
 	reset_prog_mode();
 	follow_size();
 	t->pending_redraw = true;
 	guard_take_flags();
+}
+
+void term_suspend(struct term *t)
+{
+	term_lend(t);
+	kill(0, SIGTSTP); /* the whole job, as the terminal's own ^Z does: a make that waits for us stops too */
+	term_take_back(t);
 }

@@ -36,6 +36,13 @@ void term_wait(struct term *t, int fd, int timeout_ms);
 bool term_next(struct term *t, struct event *out);
 /* The next frame is sent whole. */
 void term_forget(struct term *t);
+/* Text for the terminal's clipboard (OSC 52). Terminals that refuse do so without a word. */
+void term_copy(struct term *t, const char *text);
+/* The bytes for that (free); in tmux twice, once through it. */
+char *term_copy_sequence(const char *text, size_t n_bytes, bool in_tmux);
+/* The terminal is another program's between the two. */
+void term_lend(struct term *t);
+void term_take_back(struct term *t);
 /* Gives the terminal to the shell until the user comes back. */
 void term_suspend(struct term *t);
 

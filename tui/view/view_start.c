@@ -14,7 +14,7 @@
 
 enum row { ROW_CAPTURE, ROW_MODEL, ROW_MODULES, ROW_SOURCE, ROW_FILE, ROW_TYPED, ROW_MODE, ROW_LENGTH, ROW_RUN, N_ROW };
 enum kind { KIND_PATH, KIND_TEXT, KIND_NUMBER, KIND_CHOICE, KIND_BUTTON };
-enum { LABEL_COLS = 16, TYPED_ROWS = 4, MAX_RESPONSE = 1 << 20 };
+enum { LABEL_COLS = 16, TYPED_ROWS = 4, MAX_RESPONSE = 1 << 20, MAX_EDITED = 64 << 20 };
 
 static const char *const source_words[] = {"a file", "typed here", NULL};
 static const char *const mode_words[] = {"chat if the model has a template", "chat", "raw text", NULL};
@@ -241,6 +241,29 @@ static void complete(struct app *app, struct start *s)
 		snprintf(s->names, sizeof s->names, "no file begins like that");
 }
 
+char *start_prompt(struct app *app, void *state)
+{
+	struct start *s = state;
+	char *text;
+	size_t n;
+	struct err e;
+	if (s->choice[ROW_SOURCE] == 1 || !*s->field[ROW_FILE].text)
+		return strdup(s->field[ROW_TYPED].text);
+	if (!file_read_all(s->field[ROW_FILE].text, MAX_EDITED, &text, &n, &e))
+		return text;
+	app_say(app, ROLE_ERROR, "%s", e.text);
+	return NULL;
+}
+
+void start_set_prompt(struct app *app, void *state, const char *text)
+{
+	struct start *s = state;
+	if (!field_set(&s->field[ROW_TYPED], text))
+		app_say(app, ROLE_ERROR, "out of memory");
+	s->choice[ROW_SOURCE] = 1;
+	s->focus = ROW_RUN;
+}
+
 static bool start_act(struct app *app, void *state, enum action_id action)
 {
 	struct start *s = state;
@@ -251,6 +274,7 @@ static bool start_act(struct app *app, void *state, enum action_id action)
 	case ACTION_ACCEPT: accept(app, s); return true;
 	case ACTION_START_RUN: run(app, s); return true;
 	case ACTION_COMPLETE: complete(app, s); return true;
+	case ACTION_EDIT_PROMPT: app->edit = true; return true;
 	case ACTION_NEW_LINE:
 		if (s->focus == ROW_TYPED)
 			field_type(&s->field[ROW_TYPED], '\n');

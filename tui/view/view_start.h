@@ -8,5 +8,9 @@
 void start_shown(struct app *app, void *state);
 /* What the worker found out about the model that is named in the form. */
 void start_probed(void *state, const struct note *note);
+/* The prompt as the form has it, typed or in its file (free it); NULL, and said, when the file cannot be read. */
+char *start_prompt(struct app *app, void *state);
+/* An edited prompt: as typed, ready to run. */
+void start_set_prompt(struct app *app, void *state, const char *text);
 
 #endif
