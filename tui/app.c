@@ -65,6 +65,8 @@ int app_open(struct app *app, const struct screen_options *o, const struct theme
 		rc = worker_open(&app->worker, &evaluation, e);
 	for (int i = 0; !rc && i < N_VIEW; i++)
 		rc = views[i]->open(app, &app->state[i], e);
+	if (!rc && o->notice)
+		app_say(app, ROLE_WARN, "%s", o->notice);
 	if (rc)
 		app_close(app);
 	else

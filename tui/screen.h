@@ -24,6 +24,7 @@ struct screen_options {
 	const char *color;    /* "auto", "24bit", "256", "16", "mono"; order: flag, config, NO_COLOR, guess */
 	const char *charset;  /* "auto", "utf8", "ascii" */
 	const char *background; /* "auto", "dark", "light" */
+	const char *notice;   /* to be said on the first screen, or NULL */
 	const char *config;   /* file that settings are kept in, or NULL */
 	const char *copied;   /* file that what is copied goes to as well, or NULL */
 	const char *history;  /* file that typed lines are kept in, or NULL */

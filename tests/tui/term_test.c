@@ -359,6 +359,55 @@ static void body_suspend(struct term *t)
 	show(t, "again");
 }
 
+static void fill(struct term *t, char sign, int odd_col)
+{
+	struct grid g = {0};
+	int rows, cols;
+	term_size(t, &rows, &cols);
+	grid_resize(&g, rows, cols);
+	for (int row = 0; row < rows; row++)
+		for (int col = 0; col < cols; col++)
+			grid_text(&g, grid_whole(&g), row, col, theme_on_level(term_theme(t), RAMP_VIRIDIS, (float)col / (float)cols, style_plain),
+				(char[]){(char)(col == odd_col && row == 5 ? '#' : sign), '\0'});
+	term_show(t, &g);
+	grid_free(&g);
+}
+
+static void body_move(struct term *t)
+{
+	fill(t, '.', 10);
+	fputs("[one]", stdout);
+	fflush(stdout);
+	fill(t, '.', 10); /* the same again */
+	fputs("[two]", stdout);
+	fflush(stdout);
+	fill(t, '.', 11); /* two cells differ */
+	fputs("[three]", stdout);
+	fflush(stdout);
+	term_forget(t);
+	fill(t, '.', 11);
+	fputs("[four]", stdout);
+	fflush(stdout);
+}
+
+/* Over a slow link what matters is how much is sent: nothing for the same frame, two cells for a cursor that moved. */
+TEST(term, a_frame_sends_only_what_changed)
+{
+	struct session s;
+	start(&s, "xterm-256color", "truecolor", body_move);
+	finish(&s);
+	const char *one = strstr(s.output, "[one]"), *two = strstr(s.output, "[two]"), *three = strstr(s.output, "[three]"),
+		*four = strstr(s.output, "[four]");
+	CHECK(one && two && three && four);
+	if (one && two && three && four) {
+		CHECK(one - s.output > 24 * 80);
+		CHECK_INT(two - one, (int)strlen("[one]"));
+		CHECK(three - two > 0 && three - two < 200);
+		CHECK(four - three > 24 * 80); /* ^L sends everything */
+	}
+	check_restored(&s);
+}
+
 TEST(term, suspending_gives_it_to_the_shell_and_comes_back)
 {
 	struct session s;

@@ -31,6 +31,7 @@ struct texts { /* what files hold that the screen wants as text, and lists it po
 	struct prompt prompt;
 	char *response, *script, *history, *config, *copied;
 	char *settings; /* the configuration file's text */
+	char notice[300]; /* its first line that was not understood */
 	size_t response_bytes, script_bytes;
 };
 
@@ -70,6 +71,7 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 		.charset = charset,
 		.background = background,
 		.history = t->history,
+		.notice = *t->notice ? t->notice : NULL,
 		.config = t->config,
 		.copied = t->copied,
 		.script = t->script,
@@ -88,8 +90,10 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 
 static void say_config(void *user, const char *text)
 {
-	const struct texts *t = user;
+	struct texts *t = user;
 	fprintf(stderr, "kvglass: %s: %s\n", t->config, text);
+	if (!*t->notice)
+		snprintf(t->notice, sizeof t->notice, "configuration, %.250s", text);
 }
 
 /* What the command line leaves open. A script is told by its words alone. A file that cannot be read is said and no more. */
