@@ -12,10 +12,11 @@ enum {
 	AT_ASK = 32,  /* a question is open */
 	AT_HEADS = 64,
 	AT_CURVES = 128,
+	AT_EVICTION = 256,
 	AT_MODULES = 1024,
 	AT_OPTIONS = 1 << 12, /* the options panel is open, over a result */
 	AT_COPY = 1 << 13, /* what is to be copied is being asked for */
-	AT_RESULT = AT_MAPS | AT_TEXT | AT_HEADS | AT_CURVES | AT_MODULES,
+	AT_RESULT = AT_MAPS | AT_TEXT | AT_HEADS | AT_CURVES | AT_EVICTION | AT_MODULES,
 	AT_VIEW = AT_START | AT_RESULT | AT_HELP,
 	AT_FORM = AT_START | AT_LINE,
 	AT_ANY = AT_VIEW | AT_OPTIONS | AT_COPY | AT_LINE | AT_ASK,

@@ -14,7 +14,8 @@
 
 static const struct view *const views[N_VIEW] = {
 	[VIEW_START] = &view_start, [VIEW_MAPS] = &view_maps, [VIEW_TEXT] = &view_text,
-	[VIEW_HEADS] = &view_heads, [VIEW_CURVES] = &view_curves, [VIEW_MODULES] = &view_modules, [VIEW_HELP] = &view_help,
+	[VIEW_HEADS] = &view_heads, [VIEW_CURVES] = &view_curves,
+	[VIEW_EVICTION] = &view_eviction, [VIEW_MODULES] = &view_modules, [VIEW_HELP] = &view_help,
 };
 
 const struct view *app_view(enum view_index i)

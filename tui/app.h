@@ -21,7 +21,7 @@
 #include "tui/worker/errand.h"
 #include "tui/worker/worker.h"
 
-enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HEADS, VIEW_CURVES, VIEW_MODULES, VIEW_HELP, N_VIEW };
+enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HEADS, VIEW_CURVES, VIEW_EVICTION, VIEW_MODULES, VIEW_HELP, N_VIEW };
 
 enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE, ASK_COPY };
 

@@ -95,6 +95,7 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_VIEW_TEXT: app_show(app, VIEW_TEXT); break;
 	case ACTION_VIEW_HEADS: app_show(app, VIEW_HEADS); break;
 	case ACTION_VIEW_CURVES: app_show(app, VIEW_CURVES); break;
+	case ACTION_VIEW_EVICTION: app_show(app, VIEW_EVICTION); break;
 	case ACTION_VIEW_MODULES: app_show(app, VIEW_MODULES); break;
 	case ACTION_COPY: copying_ask(app); break;
 	case ACTION_PREVIOUS: results_switch(app); break;
