@@ -15,7 +15,8 @@
 static const struct view *const views[N_VIEW] = {
 	[VIEW_START] = &view_start, [VIEW_MAPS] = &view_maps, [VIEW_TEXT] = &view_text,
 	[VIEW_HEADS] = &view_heads, [VIEW_CURVES] = &view_curves,
-	[VIEW_EVICTION] = &view_eviction, [VIEW_MODULES] = &view_modules, [VIEW_HELP] = &view_help,
+	[VIEW_EVICTION] = &view_eviction, [VIEW_MODULES] = &view_modules,
+	[VIEW_TOKEN] = &view_token, [VIEW_REGIONS] = &view_regions, [VIEW_HELP] = &view_help,
 };
 
 const struct view *app_view(enum view_index i)
@@ -106,9 +107,16 @@ void app_say(struct app *app, enum role role, const char *format, ...)
 	app->message_role = role;
 }
 
+static bool is_detail(enum view_index view)
+{
+	return view == VIEW_TOKEN || view == VIEW_REGIONS;
+}
+
 void app_show(struct app *app, enum view_index view)
 {
 	app->panel.open &= (views[view]->bit & AT_RESULT) != 0;
+	if (is_detail(view) && !is_detail(app->view) && (views[app->view]->bit & AT_RESULT))
+		app->under_detail = app->view;
 	app->view = view;
 	if (views[view]->bit & AT_RESULT)
 		app->from_result = false;

@@ -21,7 +21,10 @@
 #include "tui/worker/errand.h"
 #include "tui/worker/worker.h"
 
-enum view_index { VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HEADS, VIEW_CURVES, VIEW_EVICTION, VIEW_MODULES, VIEW_HELP, N_VIEW };
+enum view_index {
+	VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HEADS, VIEW_CURVES, VIEW_EVICTION, VIEW_MODULES, VIEW_TOKEN, VIEW_REGIONS,
+	VIEW_HELP, N_VIEW
+};
 
 enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE, ASK_COPY };
 
@@ -33,6 +36,7 @@ struct app {
 	struct look look;
 	struct differences differences; /* what the look's method misses, saves, wastes */
 	enum view_index view, under_help, root; /* root: where back means leaving */
+	enum view_index under_detail; /* where the views of a token and of regions go back to */
 	bool by_escape;   /* the action comes from the Esc key, which goes back but never leaves */
 	bool from_result; /* the start screen was called from a result: back goes there */
 	void *state[N_VIEW];

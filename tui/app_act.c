@@ -105,6 +105,8 @@ static bool act_on_look(struct app *app, enum action_id action)
 		break;
 	case ACTION_OPTIONS: app->panel.open = true; break;
 	case ACTION_OPTION_DEFAULTS: settings_reset_protocol(app); break;
+	case ACTION_VIEW_TOKEN: app_show(app, VIEW_TOKEN); break;
+	case ACTION_VIEW_REGIONS: app_show(app, VIEW_REGIONS); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
 	case ACTION_SAVE_FIGURE: saving_ask_figure(app); break;
 	default: return marking_act(app, action);

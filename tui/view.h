@@ -38,6 +38,7 @@ struct view {
 		const char *method[VIEW_MAX_FIGURE_METHOD]);
 };
 
-extern const struct view view_start, view_maps, view_text, view_heads, view_curves, view_eviction, view_modules, view_help;
+extern const struct view view_start, view_maps, view_text, view_heads, view_curves, view_eviction, view_modules, view_token,
+	view_regions, view_help;
 
 #endif

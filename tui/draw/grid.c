@@ -172,6 +172,11 @@ void grid_text_right(struct grid *g, struct rect r, int row, struct style s, con
 	grid_text(g, r, row, width < r.cols ? r.cols - width : 0, s, text);
 }
 
+void grid_text_before(struct grid *g, struct rect r, int row, int end, struct style s, const char *text)
+{
+	grid_text(g, r, row, end - glyph_width(text, strlen(text)), s, text);
+}
+
 int grid_text_cut(struct grid *g, struct rect r, int row, int col, int columns, struct style s, const char *text)
 {
 	size_t n = strlen(text);

@@ -64,6 +64,8 @@ int grid_printf(struct grid *g, struct rect r, int row, int col, struct style s,
 	__attribute__((format(printf, 6, 7)));
 /* The same ending at the right edge of r; when it does not fit, its end is cut. */
 void grid_text_right(struct grid *g, struct rect r, int row, struct style s, const char *text);
+/* The same ending before column `end` of r, for columns of numbers; nothing is cut. */
+void grid_text_before(struct grid *g, struct rect r, int row, int end, struct style s, const char *text);
 /* At most columns wide; a longer text ends in an ellipsis. Returns the columns used. */
 int grid_text_cut(struct grid *g, struct rect r, int row, int col, int columns, struct style s, const char *text);
 /* Changes the style of cells that are drawn already. */

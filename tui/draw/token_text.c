@@ -62,3 +62,24 @@ const char *token_text_of(const struct token_text *t, int i, size_t *n_bytes)
 	*n_bytes = t->offset[i + 1] - t->offset[i];
 	return t->text + t->offset[i];
 }
+
+enum { LONGEST = 20 };
+
+int token_text_draw(const struct token_text *t, int i, struct grid *g, struct rect r, int col, struct style s)
+{
+	int begin = col;
+	size_t n;
+	const char *text = token_text_of(t, i, &n);
+	for (size_t at = 0; at < n;) {
+		struct glyph glyph;
+		size_t used = glyph_next(text + at, n - at, &glyph);
+		if (col - begin > LONGEST)
+			return col - begin + grid_text(g, r, 0, col, s, "\xe2\x80\xa6");
+		if (glyph.kind == GLYPH_NEWLINE)
+			col += grid_text(g, r, 0, col, s, "\xe2\x86\xb5");
+		else
+			col += grid_bytes(g, r, 0, col, s, text + at, used);
+		at += used;
+	}
+	return col - begin;
+}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "analysis/capture.h"
+#include "tui/draw/grid.h"
 
 struct token_text {
 	int n_prompt, n; /* prompt, prompt + response */
@@ -19,5 +20,7 @@ struct token_text {
 int token_text_build(struct token_text *out, const struct capture *c, struct err *e);
 void token_text_free(struct token_text *t); /* safe on a zeroed struct */
 const char *token_text_of(const struct token_text *t, int i, size_t *n_bytes);
+/* One token in r's first line, new lines as signs; a long one is cut. Returns its columns. */
+int token_text_draw(const struct token_text *t, int i, struct grid *g, struct rect r, int col, struct style s);
 
 #endif

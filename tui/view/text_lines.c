@@ -25,33 +25,12 @@ static int say_method(struct look *l, int series, char *out, size_t out_bytes)
 		number_grouped(budget, survival));
 }
 
-/* The token under the cursor, new lines as signs; a long one is cut. Returns its columns. */
-static int draw_token(const struct app *app, struct grid *g, struct rect r, int col)
-{
-	struct style s = theme_style(&app->theme, ROLE_CURSOR);
-	int begin = col;
-	size_t n;
-	const char *text = token_text_of(app->look.snap->text, app->look.token, &n);
-	for (size_t i = 0; i < n;) {
-		struct glyph glyph;
-		size_t used = glyph_next(text + i, n - i, &glyph);
-		if (col - begin > 20)
-			return col - begin + grid_text(g, r, 0, col, s, "\xe2\x80\xa6");
-		if (glyph.kind == GLYPH_NEWLINE)
-			col += grid_text(g, r, 0, col, s, "\xe2\x86\xb5");
-		else
-			col += grid_bytes(g, r, 0, col, s, text + i, used);
-		i += used;
-	}
-	return col - begin;
-}
-
 void text_draw_token(struct app *app, struct grid *g, struct rect r)
 {
 	struct look *l = &app->look;
 	struct verdict own = kept_verdict(l, l->focus, l->token);
 	char line[640], each[160], index[32];
-	int col = 1 + draw_token(app, g, r, 1), at = snprintf(line, sizeof line, "  #%s", number_grouped(index, l->token));
+	int col = 1 + token_text_draw(l->snap->text, l->token, g, r, 1, theme_style(&app->theme, ROLE_CURSOR)), at = snprintf(line, sizeof line, "  #%s", number_grouped(index, l->token));
 	if (own.kept == KEPT_SINK || own.kept == KEPT_WINDOW) {
 		snprintf(line + at, sizeof line - (size_t)at, "  %s: every method keeps it",
 			own.kept == KEPT_SINK ? "one of the first tokens" : "in the window at the end");

@@ -41,11 +41,6 @@ int numbers_lines(const struct app *app)
 	return 1 + list_rows(app, series) + (app->cols < WIDE);
 }
 
-static void put_right(struct grid *g, struct rect r, int row, int right, struct style s, const char *text)
-{
-	grid_text(g, r, row, right - glyph_width(text, strlen(text)), s, text);
-}
-
 struct columns_at { /* right edges */
 	int picks, mass, lift, token, all;
 };
@@ -68,12 +63,12 @@ static void draw_head(const struct app *app, struct grid *g, struct rect r, stru
 	else
 		snprintf(here, sizeof here, "EVERYWHERE");
 	grid_text(g, r, 0, 1, theme_style(&app->theme, ROLE_STRONG), here);
-	put_right(g, r, 0, at.picks, dim, "truth's picks");
-	put_right(g, r, 0, at.mass, dim, "best mass");
-	put_right(g, r, 0, at.lift, dim, "lift");
+	grid_text_before(g, r, 0, at.picks, dim, "truth's picks");
+	grid_text_before(g, r, 0, at.mass, dim, "best mass");
+	grid_text_before(g, r, 0, at.lift, dim, "lift");
 	const char *survival = r.cols < WIDE ? "survives from" : "this token survives from";
-	put_right(g, r, 0, at.token, dim, l->scope == LOOK_HEAD ? survival : "heads keep it");
-	put_right(g, r, 0, at.all, dim, "ALL best mass");
+	grid_text_before(g, r, 0, at.token, dim, l->scope == LOOK_HEAD ? survival : "heads keep it");
+	grid_text_before(g, r, 0, at.all, dim, "ALL best mass");
 }
 
 static void say_survival(struct look *l, int series, char *out, size_t out_bytes)
@@ -105,13 +100,13 @@ static void draw_row(struct app *app, struct grid *g, struct rect r, struct colu
 		snprintf(text, sizeof text, "\xe2\x80\x93");
 	else
 		snprintf(text, sizeof text, "%s of %d", number_count(count, here.hits), k);
-	put_right(g, r, row, at.picks, plain, text);
-	put_right(g, r, row, at.mass, plain, number_percent(text, here.mass_ratio));
-	put_right(g, r, row, at.lift, plain, number_lift(text,
+	grid_text_before(g, r, row, at.picks, plain, text);
+	grid_text_before(g, r, row, at.mass, plain, number_percent(text, here.mass_ratio));
+	grid_text_before(g, r, row, at.lift, plain, number_lift(text,
 		snapshot_token_lift(l->snap, series, look_scope(l), l->token)));
 	say_survival(l, series, text, sizeof text);
-	put_right(g, r, row, at.token, plain, text);
-	put_right(g, r, row, at.all, plain, number_percent(text, all.mass_ratio));
+	grid_text_before(g, r, row, at.token, plain, text);
+	grid_text_before(g, r, row, at.all, plain, number_percent(text, all.mass_ratio));
 }
 
 static void say_controls(struct app *app, char *chance, char *ceiling, size_t bytes)

@@ -217,6 +217,7 @@ static bool text_act(struct app *app, void *state, enum action_id action)
 	case ACTION_LINE_END: go_to_line(app, t, t->flow.first ? t->flow.line[l->token] : 0, t->flow.cols); break;
 	case ACTION_FIRST: look_set_token(l, 0); break;
 	case ACTION_LAST: look_set_token(l, l->snap->capture->n_prompt - 1); break;
+	case ACTION_ENTER: app_show(app, VIEW_TOKEN); break;
 	case ACTION_BACK: app_show(app, VIEW_MAPS); break;
 	default: return false;
 	}

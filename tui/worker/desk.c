@@ -113,12 +113,17 @@ static void do_desk_job(struct worker *w, struct desk_job *job)
 		say_model(w, m);
 		model_close(m);
 		break;
+	case DESK_ERRAND:
+		errand_do_at_desk(w, job->errand);
+		job->errand = NULL;
+		break;
 	}
 }
 
 void desk_job_free(struct desk_job *job)
 {
 	snapshot_unref(job->snapshot);
+	errand_job_list_free(job->errand);
 	free(job->figure_method);
 	free(job->command);
 	free(job->path);

@@ -96,6 +96,87 @@ struct errand_job *errand_stop_all(struct worker *w)
 	return waiting;
 }
 
+/* ---- at the desk ---- */
+
+/* With the lock held. */
+static bool waits_at_desk(const struct worker *w, const char *name)
+{
+	for (const struct desk_job *job = w->queue; job; job = job->next)
+		if (job->kind == DESK_ERRAND && !strcmp(job->errand->result.errand.name, name))
+			return true;
+	return false;
+}
+
+struct desk_progress {
+	struct worker *worker;
+	const char *name;
+};
+
+static int stop_for_newer(void *user, const char *stage, int64_t done, int64_t total)
+{
+	const struct desk_progress *p = user;
+	(void)stage, (void)done, (void)total;
+	pthread_mutex_lock(&p->worker->lock);
+	bool stop = p->worker->stop || waits_at_desk(p->worker, p->name);
+	pthread_mutex_unlock(&p->worker->lock);
+	return stop;
+}
+
+void errand_do_at_desk(struct worker *w, struct errand_job *job)
+{
+	struct errand_result *r = &job->result;
+	struct desk_progress user = {w, r->errand.name};
+	const struct progress progress = {.report = stop_for_newer, .user = &user};
+	const struct errand_site site = {.progress = &progress, .worker = w};
+	struct err e = {0};
+	r->rc = r->errand.run(r->errand.state, &site, &e);
+	snprintf(r->why, sizeof r->why, "%s", r->rc ? e.text : "");
+	pthread_mutex_lock(&w->lock);
+	append(&w->errand_done, job);
+	pthread_mutex_unlock(&w->lock);
+	worker_tell(w);
+}
+
+/* With the lock held: takes one of that name out of the queue. */
+static struct desk_job *remove_from_queue(struct worker *w, const char *name)
+{
+	for (struct desk_job **at = &w->queue; *at; at = &(*at)->next) {
+		struct desk_job *found = *at;
+		if (found->kind == DESK_ERRAND && !strcmp(found->errand->result.errand.name, name)) {
+			*at = found->next;
+			return found;
+		}
+	}
+	return NULL;
+}
+
+int worker_errand_at_desk(struct worker *w, const struct errand *errand, struct err *e)
+{
+	struct desk_job *job = calloc(1, sizeof *job), *replaced, **at;
+	struct errand_job *inner = calloc(1, sizeof *inner);
+	if (!job || !inner) {
+		free(job);
+		free(inner);
+		errand->drop(errand->state);
+		return err_set(e, ERR_MEMORY, "%s: out of memory", errand->name);
+	}
+	inner->result.errand = *errand;
+	job->kind = DESK_ERRAND;
+	job->errand = inner;
+	pthread_mutex_lock(&w->lock);
+	replaced = remove_from_queue(w, errand->name);
+	for (at = &w->queue; *at; at = &(*at)->next)
+		;
+	*at = job;
+	pthread_cond_signal(&w->desk_wake);
+	pthread_mutex_unlock(&w->lock);
+	if (replaced)
+		desk_job_free(replaced);
+	return 0;
+}
+
+/* ---- handing back ---- */
+
 bool worker_take_errand(struct worker *w, struct errand_result *out)
 {
 	pthread_mutex_lock(&w->lock);

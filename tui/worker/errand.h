@@ -32,6 +32,10 @@ struct errand {
 
 /* Takes the state in any case (drop() on failure). ERR_USE when there is no live session, with what would give one. */
 int worker_errand(struct worker *w, const struct errand *errand, struct err *e);
+/* The same at the desk, about captures alone: site->live and site->modules are NULL, no session is needed and no run is
+ * waited for. One that goes on is stopped by a newer one of the same name; its done() is then called with
+ * ERR_CANCELLED. */
+int worker_errand_at_desk(struct worker *w, const struct errand *errand, struct err *e);
 /* One that is finished, to be handed to its done(); false: none. For the screen's thread. */
 struct errand_result {
 	struct errand errand;

@@ -10,7 +10,7 @@
 
 enum { WORKER_MAX_NOTES = 16 };
 
-enum desk_kind { DESK_OPEN, DESK_SAVE, DESK_FIGURE, DESK_PROBE };
+enum desk_kind { DESK_OPEN, DESK_SAVE, DESK_FIGURE, DESK_PROBE, DESK_ERRAND };
 
 struct desk_job {
 	enum desk_kind kind;
@@ -20,6 +20,7 @@ struct desk_job {
 	char *command;              /* of the figure */
 	const char **figure_method; /* of the figure */
 	struct model_options device;
+	struct errand_job *errand;
 	struct desk_job *next;
 };
 
@@ -91,6 +92,8 @@ void errand_do_next(struct worker *w, struct bench *bench);
 struct errand_job *errand_stop_all(struct worker *w);
 void errand_job_list_free(struct errand_job *job);
 void errand_drop_kept(struct bench *bench); /* without the lock */
+/* Without the lock: does a desk job's errand and hands it back to the screen. */
+void errand_do_at_desk(struct worker *w, struct errand_job *job);
 
 void *desk_main(void *worker);
 /* takes the reference; an older one that waits is dropped */
