@@ -87,6 +87,7 @@ void app_close(struct app *app)
 	results_free(app);
 	free(app->clipboard);
 	look_free(&app->look);
+	words_free(&app->words);
 	if (app->options->history && history_save(&app->history, app->options->history, &e))
 		fprintf(stderr, "%s\n", e.text); /* kept from the screen and shown after it */
 	history_free(&app->history);

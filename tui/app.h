@@ -18,6 +18,7 @@
 #include "tui/draw/theme.h"
 #include "tui/view.h"
 #include "tui/view/panel_options.h"
+#include "tui/words.h"
 #include "tui/worker/errand.h"
 #include "tui/worker/worker.h"
 
@@ -35,6 +36,7 @@ struct app {
 	struct worker_state work; /* as last taken */
 	struct look look;
 	struct differences differences; /* what the look's method misses, saves, wastes */
+	struct word_choice words; /* of the answer, chosen for truth */
 	enum view_index view, under_help, root; /* root: where back means leaving */
 	enum view_index under_detail; /* where the views of a token and of regions go back to */
 	bool by_escape;   /* the action comes from the Esc key, which goes back but never leaves */

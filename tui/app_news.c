@@ -60,6 +60,8 @@ static void on_snapshot(struct app *app, const struct snapshot *s)
 		/* it opens where it is interesting; later snapshots of it leave the user's place alone */
 		app->look.moved = app->look.settled = false;
 	bool first = app->awaits_result;
+	if (first)
+		words_free(&app->words);
 	app->awaits_result = false;
 	look_take(&app->look, s);
 	if (first && app->look.asked_budget > 0 && app->look.budget != app->look.asked_budget)

@@ -598,3 +598,84 @@ TEST(app, settings_are_kept_when_asked)
 	free(text);
 	close_set(&s);
 }
+
+/* ---- truth of chosen words ---- */
+
+TEST(app, truth_of_chosen_words_and_back_to_all)
+{
+	struct stage_set s;
+	open_start(&s);
+	run_typed(&s);
+	const struct capture *whole = capture_ref(s.app.look.snap->capture);
+	CHECK(whole->n_response > 2);
+	press(&s.app, "2");
+	press(&s.app, "v");
+	press(&s.app, ".");
+	press(&s.app, "Space");
+	CHECK(words_is_chosen(&s.app, 1));
+	memset(s.app.words.chosen, 0, (size_t)s.app.words.n); /* the tiny model's answer may be one word */
+	s.app.words.chosen[1] = 1;
+	int n = words_count(&s.app);
+	app_draw(&s.app, &s.grid);
+	press(&s.app, "Enter");
+	app_wait_until_idle(&s.app);
+	app_draw(&s.app, &s.grid);
+	const struct capture *c = s.app.look.snap->capture;
+	CHECK_INT(capture_find(c, "truth")->n_rows, n);
+	CHECK_STR(capture_meta(c, "truth_rows"), "1");
+	CHECK(strstr(s.app.message, "chosen token") != NULL);
+	char said[128];
+	CHECK(words_say_truth(s.app.look.snap, said, sizeof said) && strstr(said, "1 chosen row of"));
+	CHECK_INT(c->n_response, whole->n_response);
+	press(&s.app, "V");
+	app_wait_until_idle(&s.app);
+	app_draw(&s.app, &s.grid);
+	CHECK(!capture_meta(s.app.look.snap->capture, "truth_rows"));
+	CHECK(capture_find(s.app.look.snap->capture, "truth")->data == capture_find(whole, "truth")->data);
+	CHECK_INT(words_count(&s.app), 0);
+	press(&s.app, "Esc"); /* out of the answer, still on the text */
+	CHECK(!s.app.words.choosing && s.app.view == VIEW_TEXT);
+	capture_unref(whole);
+	close_set(&s);
+}
+
+TEST(app, words_of_a_saved_capture_need_a_run_and_it_says_so)
+{
+	struct stage_set s;
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	press(&s.app, "2");
+	press(&s.app, "v");
+	press(&s.app, "Space");
+	press(&s.app, "Enter");
+	CHECK(strstr(s.app.message, "needs the model") && strstr(s.app.message, "r runs the prompt"));
+	press(&s.app, "V");
+	CHECK(strstr(s.app.message, "whole answer") != NULL);
+	close_set(&s);
+	open_synthetic(&s, &plain, 300, 0, 9, 3);
+	press(&s.app, "2");
+	press(&s.app, "v");
+	CHECK(strstr(s.app.message, "no answer") != NULL);
+	CHECK(!s.app.words.choosing);
+	close_set(&s);
+}
+
+TEST(app, the_token_screen_goes_back_where_it_came_from)
+{
+	struct stage_set s;
+	open_synthetic(&s, &plain, 300, 40, 9, 3);
+	press(&s.app, "t");
+	CHECK_INT(s.app.view, VIEW_TOKEN);
+	press(&s.app, "7");
+	CHECK_INT(s.app.view, VIEW_REGIONS);
+	press(&s.app, "Esc");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	press(&s.app, "2");
+	press(&s.app, "Enter");
+	CHECK_INT(s.app.view, VIEW_TOKEN);
+	app_wait_until_idle(&s.app);
+	app_draw(&s.app, &s.grid);
+	app_wait_until_idle(&s.app); /* for what the frame asked of the desk */
+	press(&s.app, "q");
+	CHECK_INT(s.app.view, VIEW_TEXT);
+	close_set(&s);
+}

@@ -14,7 +14,7 @@ static const char *stage_words(const char *name)
 {
 	static const char *const words[][2] = {
 		{"model", "opening the model"}, {"lookahead", "lookahead rows"}, {"untrained", "untrained rows"},
-		{"decode", "answer"}, {"response", "answer"},
+		{"decode", "answer"}, {"response", "answer"}, {"words", "chosen words"},
 	};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (!strcmp(words[i][0], name))
@@ -57,7 +57,10 @@ void frame_bar(const struct app *app, struct grid *g, struct rect r, double shar
 static void say_truth(const struct app *app, char *out, size_t out_bytes)
 {
 	const struct series *truth = &app->look.snap->series[0];
-	if (truth->method < 0)
+	char chosen[128];
+	if (words_say_truth(app->look.snap, chosen, sizeof chosen))
+		snprintf(out, out_bytes, "truth from %s", chosen);
+	else if (truth->method < 0)
 		snprintf(out, out_bytes, app->work.running ? "truth still to come" : "no truth");
 	else if (truth->n_rows_due > truth->n_rows)
 		snprintf(out, out_bytes, "truth from %d of %d", truth->n_rows, truth->n_rows_due);
@@ -87,7 +90,7 @@ static void say_right(const struct app *app, char *out, size_t out_bytes)
  * at. */
 static void say_left(const struct app *app, int room, char *out, size_t out_bytes)
 {
-	char tail[160], truth[64], count[32];
+	char tail[320], truth[192], count[32];
 	say_truth(app, truth, sizeof truth);
 	snprintf(tail, sizeof tail, " \xc2\xb7 %s tokens \xc2\xb7 %s%s",
 		number_grouped(count, app->look.snap->capture->n_prompt), truth,

@@ -25,12 +25,26 @@ static int say_method(struct look *l, int series, char *out, size_t out_bytes)
 		number_grouped(budget, survival));
 }
 
+static void draw_choice(const struct app *app, struct grid *g, struct rect r)
+{
+	int n = words_count(app);
+	char line[160];
+	snprintf(line, sizeof line, "%d of the answer's %d tokens chosen \xc2\xb7 Space this word \xc2\xb7 Enter %s", n, app->words.n,
+		n ? "truth is what they read" : "truth from all");
+	grid_text_cut(g, r, 0, 1, r.cols - 2, theme_style(&app->theme, ROLE_STRONG), line);
+}
+
 void text_draw_token(struct app *app, struct grid *g, struct rect r)
 {
 	struct look *l = &app->look;
+	if (app->words.choosing) {
+		draw_choice(app, g, r);
+		return;
+	}
 	struct verdict own = kept_verdict(l, l->focus, l->token);
 	char line[640], each[160], index[32];
-	int col = 1 + token_text_draw(l->snap->text, l->token, g, r, 1, theme_style(&app->theme, ROLE_CURSOR)), at = snprintf(line, sizeof line, "  #%s", number_grouped(index, l->token));
+	int at = snprintf(line, sizeof line, "  #%s", number_grouped(index, l->token));
+	int col = 1 + token_text_draw(l->snap->text, l->token, g, r, 1, theme_style(&app->theme, ROLE_CURSOR));
 	if (own.kept == KEPT_SINK || own.kept == KEPT_WINDOW) {
 		snprintf(line + at, sizeof line - (size_t)at, "  %s: every method keeps it",
 			own.kept == KEPT_SINK ? "one of the first tokens" : "in the window at the end");

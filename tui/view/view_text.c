@@ -87,6 +87,15 @@ static struct style token_style(const struct canvas *c, const float *level, int 
 	return on;
 }
 
+/* Chosen words are marked as spans are; the cursor stands here while words are chosen. */
+static struct style response_style(const struct canvas *c, int at)
+{
+	const struct word_choice *w = &c->app->words;
+	if (w->choosing && at == w->at)
+		return theme_style(&c->app->theme, ROLE_CURSOR);
+	return theme_style(&c->app->theme, words_is_chosen(c->app, at) ? ROLE_SPAN : ROLE_RESPONSE);
+}
+
 static void draw_tokens(struct canvas *c, const float *level)
 {
 	const struct token_text *t = c->app->look.snap->text;
@@ -95,7 +104,7 @@ static void draw_tokens(struct canvas *c, const float *level)
 	bool signs = c->stride > 1;
 	int begin = c->text->first_line < f->n_lines ? f->first[c->text->first_line] : t->n;
 	for (int i = begin; i < t->n && f->line[i] < last; i++) {
-		c->style = i < t->n_prompt ? token_style(c, level, i) : theme_style(&c->app->theme, ROLE_RESPONSE);
+		c->style = i < t->n_prompt ? token_style(c, level, i) : response_style(c, i - t->n_prompt);
 		c->sign = signs && i < t->n_prompt ? text_sign(c->app, i, &c->sign_style) : "";
 		flow_token(f, t, i, put_glyph, c);
 	}
@@ -167,9 +176,10 @@ static void text_draw(struct app *app, void *state, struct grid *g)
 	text_draw_heading(app, g, page.body);
 	if (!update_flow(app, t, t->lines.cols))
 		return;
-	if (t->shown_token != app->look.token)
-		t->first_line = layout_scroll(t->first_line, t->flow.line[app->look.token], 1, t->n_shown, t->flow.n_lines);
-	t->shown_token = app->look.token;
+	int token = app->words.choosing ? app->look.snap->capture->n_prompt + app->words.at : app->look.token;
+	if (t->shown_token != token)
+		t->first_line = layout_scroll(t->first_line, t->flow.line[token], 1, t->n_shown, t->flow.n_lines);
+	t->shown_token = token;
 	scroll(t, 0);
 	draw_margin(&c, margin);
 	draw_tokens(&c, text_levels(t, &app->look));
@@ -199,11 +209,43 @@ static void move_lines(struct app *app, struct text *t, int by)
 		scroll(t, by);
 }
 
+/* Up and down go through the answer's lines. */
+static void move_in_answer(struct app *app, const struct text *t, int by)
+{
+	const struct token_text *text = app->look.snap->text;
+	int here = text->n_prompt + app->words.at;
+	if (t->flow.first)
+		words_go(app, flow_find(&t->flow, text, t->flow.line[here] + by, t->flow.col[here]) - text->n_prompt);
+}
+
+static bool act_in_answer(struct app *app, const struct text *t, enum action_id action)
+{
+	switch ((int)action) {
+	case ACTION_CELL_LEFT:
+	case ACTION_TOKEN_PREV: words_move(app, -1); break;
+	case ACTION_CELL_RIGHT:
+	case ACTION_TOKEN_NEXT: words_move(app, 1); break;
+	case ACTION_ROW_UP: move_in_answer(app, t, -1); break;
+	case ACTION_ROW_DOWN: move_in_answer(app, t, 1); break;
+	case ACTION_PAGE_UP: move_in_answer(app, t, -t->n_shown); break;
+	case ACTION_PAGE_DOWN: move_in_answer(app, t, t->n_shown); break;
+	case ACTION_FIRST: words_go(app, 0); break;
+	case ACTION_LAST: words_go(app, app->words.n - 1); break;
+	case ACTION_TOGGLE_WORD: words_toggle(app); break;
+	case ACTION_ENTER: words_apply(app); break;
+	case ACTION_BACK: words_leave(app); break;
+	default: return false;
+	}
+	return true;
+}
+
 static bool text_act(struct app *app, void *state, enum action_id action)
 {
 	struct text *t = state;
 	struct look *l = &app->look;
 	int page = t->n_shown > 2 ? t->n_shown - 1 : 1;
+	if (app->words.choosing && act_in_answer(app, t, action))
+		return true;
 	switch ((int)action) {
 	case ACTION_CELL_LEFT: look_move_token(l, -1); break;
 	case ACTION_CELL_RIGHT: look_move_token(l, 1); break;
@@ -218,10 +260,28 @@ static bool text_act(struct app *app, void *state, enum action_id action)
 	case ACTION_FIRST: look_set_token(l, 0); break;
 	case ACTION_LAST: look_set_token(l, l->snap->capture->n_prompt - 1); break;
 	case ACTION_ENTER: app_show(app, VIEW_TOKEN); break;
+	case ACTION_WORDS: words_enter(app); break;
+	case ACTION_TOGGLE_WORD: app_say(app, ROLE_DIM, "v goes into the answer, whose words can be chosen"); break;
 	case ACTION_BACK: app_show(app, VIEW_MAPS); break;
 	default: return false;
 	}
 	return true;
+}
+
+/* In the prompt the cursor goes there; a word of the answer is chosen, or no longer. */
+static void point_at_line(struct app *app, struct text *t, int line, int col)
+{
+	const struct token_text *text = app->look.snap->text;
+	bool in_answer = t->flow.response_line >= 0 && line >= t->flow.response_line && line < t->flow.n_lines;
+	if (!in_answer) {
+		words_leave(app);
+		go_to_line(app, t, line, col);
+		return;
+	}
+	if (!app->words.choosing)
+		words_enter(app);
+	words_go(app, flow_find(&t->flow, text, line, col) - text->n_prompt);
+	words_toggle(app);
 }
 
 static void text_point(struct app *app, void *state, const struct event *at)
@@ -230,7 +290,7 @@ static void text_point(struct app *app, void *state, const struct event *at)
 	if (at->kind == EVENT_WHEEL)
 		scroll(t, 3 * at->wheel);
 	else if (rect_holds(t->lines, at->row, at->col))
-		go_to_line(app, t, t->first_line + (at->row - t->lines.row) / (text_has_signs(app) ? 2 : 1), at->col - t->lines.col);
+		point_at_line(app, t, t->first_line + (at->row - t->lines.row) / (text_has_signs(app) ? 2 : 1), at->col - t->lines.col);
 }
 
 /* ---- figure ---- */
@@ -259,6 +319,8 @@ static const char *const reading[] = {
 	"those with at least half of the most.",
 	"/ searches, and n and N then go from one place found to the next until d is pressed. m marks where a span begins and "
 	"ends, M marks all that was found: spans are shown in every view and counted as regions.",
+	"v goes into the answer: Space chooses words of it, Enter makes truth what THOSE words read (a rerun of their rows "
+	"over the prompt, which needs the model), V takes the whole answer again.",
 	NULL,
 };
 
