@@ -16,8 +16,8 @@ enum {
 	AT_MODULES = 1024,
 	AT_OPTIONS = 1 << 12, /* the options panel is open, over a result */
 	AT_COPY = 1 << 13, /* what is to be copied is being asked for */
-	AT_TOKEN = 256,
-	AT_REGIONS = 512,
+	AT_TOKEN = 1 << 14,
+	AT_REGIONS = 1 << 15,
 	AT_RESULT = AT_MAPS | AT_TEXT | AT_HEADS | AT_CURVES | AT_EVICTION | AT_MODULES | AT_TOKEN | AT_REGIONS,
 	AT_VIEW = AT_START | AT_RESULT | AT_HELP,
 	AT_FORM = AT_START | AT_LINE,
