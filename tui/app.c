@@ -16,7 +16,8 @@ static const struct view *const views[N_VIEW] = {
 	[VIEW_START] = &view_start, [VIEW_MAPS] = &view_maps, [VIEW_TEXT] = &view_text,
 	[VIEW_HEADS] = &view_heads, [VIEW_CURVES] = &view_curves,
 	[VIEW_EVICTION] = &view_eviction, [VIEW_MODULES] = &view_modules,
-	[VIEW_TOKEN] = &view_token, [VIEW_REGIONS] = &view_regions, [VIEW_HELP] = &view_help,
+	[VIEW_TOKEN] = &view_token, [VIEW_REGIONS] = &view_regions,
+	[VIEW_PAIR] = &view_pair, [VIEW_HELP] = &view_help,
 };
 
 const struct view *app_view(enum view_index i)
@@ -47,6 +48,8 @@ static void begin(struct app *app)
 			app_open_capture(app, o->capture);
 		else
 			app_run(app, &order);
+		if (o->other)
+			app_open_other(app, o->other);
 	} else {
 		start_shown(app, app->state[VIEW_START]);
 	}
@@ -88,6 +91,7 @@ void app_close(struct app *app)
 	free(app->clipboard);
 	look_free(&app->look);
 	words_free(&app->words);
+	pair_free(&app->pair);
 	if (app->options->history && history_save(&app->history, app->options->history, &e))
 		fprintf(stderr, "%s\n", e.text); /* kept from the screen and shown after it */
 	history_free(&app->history);
@@ -110,7 +114,7 @@ void app_say(struct app *app, enum role role, const char *format, ...)
 
 static bool is_detail(enum view_index view)
 {
-	return view == VIEW_TOKEN || view == VIEW_REGIONS;
+	return view == VIEW_TOKEN || view == VIEW_REGIONS || view == VIEW_PAIR;
 }
 
 void app_show(struct app *app, enum view_index view)
@@ -158,6 +162,13 @@ void app_open_capture(struct app *app, const char *path)
 	app->awaits_result = true;
 	app->work.busy = true;
 	worker_open_capture(app->worker, path);
+}
+
+void app_open_other(struct app *app, const char *path)
+{
+	snprintf(app->pair.asked, sizeof app->pair.asked, "%s", path);
+	app->work.busy = true;
+	worker_open_other(app->worker, path);
 }
 
 const char *app_model_name(const struct app *app)

@@ -13,6 +13,7 @@
 #include "tui/line/history.h"
 #include "tui/switches.h"
 #include "tui/look.h"
+#include "tui/pair.h"
 #include "tui/results.h"
 #include "tui/screen.h"
 #include "tui/draw/theme.h"
@@ -24,7 +25,7 @@
 
 enum view_index {
 	VIEW_START, VIEW_MAPS, VIEW_TEXT, VIEW_HEADS, VIEW_CURVES, VIEW_EVICTION, VIEW_MODULES, VIEW_TOKEN, VIEW_REGIONS,
-	VIEW_HELP, N_VIEW
+	VIEW_PAIR, VIEW_HELP, N_VIEW
 };
 
 enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE, ASK_COPY };
@@ -36,6 +37,7 @@ struct app {
 	struct worker_state work; /* as last taken */
 	struct look look;
 	struct differences differences; /* what the look's method misses, saves, wastes */
+	struct two_captures pair; /* with a second capture */
 	struct word_choice words; /* of the answer, chosen for truth */
 	enum view_index view, under_help, root; /* root: where back means leaving */
 	enum view_index under_detail; /* where the views of a token and of regions go back to */
@@ -111,6 +113,7 @@ void app_say(struct app *app, enum role role, const char *format, ...) __attribu
 void app_show(struct app *app, enum view_index view);
 void app_run(struct app *app, const struct run_order *order);
 void app_open_capture(struct app *app, const char *path);
+void app_open_other(struct app *app, const char *path); /* a second one beside it */
 /* May a result that is in no file be replaced? Asks, and comes back with ACTION_START_RUN when it may. */
 bool app_may_replace(struct app *app);
 unsigned app_where(const struct app *app); /* the AT_ bit that keys are looked up for */

@@ -106,6 +106,9 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_OPTIONS: app->panel.open = true; break;
 	case ACTION_OPTION_DEFAULTS: settings_reset_protocol(app); break;
 	case ACTION_VIEW_TOKEN: app_show(app, VIEW_TOKEN); break;
+	case ACTION_VIEW_PAIR: app_show(app, VIEW_PAIR); break;
+	case ACTION_EXCHANGE: pair_exchange(app); break;
+	case ACTION_DIFFER: pair_toggle_differ(app); break;
 	case ACTION_ALL_WORDS: words_all(app); break;
 	case ACTION_VIEW_REGIONS: app_show(app, VIEW_REGIONS); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;

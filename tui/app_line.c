@@ -288,6 +288,11 @@ void typed_figure(struct app *app, const char *text)
 	saving_figure(app, text);
 }
 
+void typed_other(struct app *app, const char *text)
+{
+	app_open_other(app, text);
+}
+
 void typed_open(struct app *app, const char *text)
 {
 	snprintf(app->opening, sizeof app->opening, "%s", text);

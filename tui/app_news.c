@@ -86,6 +86,9 @@ void app_news(struct app *app)
 		if (has_note)
 			on_note(app, &note);
 	}
+	const struct snapshot *other = worker_take_other(app->worker);
+	if (other)
+		pair_take(app, other);
 	while (worker_take_errand(app->worker, &errand))
 		errand.errand.done(app, errand.errand.state, errand.rc, errand.why);
 }

@@ -10,6 +10,7 @@ struct options; /* a parsed command line */
 struct screen_options {
 	const struct options *words; /* what the rest came from, for settings that change later; NULL: defaults */
 	const char *capture;  /* .kvg to open, or NULL */
+	const char *other;    /* with it: a second one to compare with, or NULL */
 	const char *model;    /* path, or NULL: the start screen asks */
 	const char *prompt;   /* text or NULL */
 	size_t prompt_bytes;

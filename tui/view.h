@@ -39,6 +39,6 @@ struct view {
 };
 
 extern const struct view view_start, view_maps, view_text, view_heads, view_curves, view_eviction, view_modules, view_token,
-	view_regions, view_help;
+	view_regions, view_pair, view_help;
 
 #endif

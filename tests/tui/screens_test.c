@@ -5,7 +5,8 @@
  * A script's first line says what it is shown on:
  *     # 24x80 24bit utf8 dark long
  * size, colours, charset, background, and the capture: long (700 tokens), short (30: within first and last), silent
- * (no answer), wide (24 layers of 32 heads on 8), or none for the start screen.
+ * (no answer), wide (24 layers of 32 heads on 8), pair (long, and the same prompt under another module), unlike (long,
+ * and short), or none for the start screen.
  */
 #include "tui/screen.h"
 #include "tests/support/test.h"
@@ -51,19 +52,48 @@ static int make_capture(const char *name, const char *path, struct err *e)
 	return rc;
 }
 
+/* The same prompt, whose LookaheadKV is what SnapKV with 64 rows measured. */
+static int make_other(const char *from, const char *path, struct err *e)
+{
+	const struct capture *c, *other;
+	const struct capture_pair meta = {"kvglass.module_name", "another"};
+	if (access(path, R_OK) == 0)
+		return 0;
+	int rc = capture_open(&c, from, e);
+	if (rc)
+		return rc;
+	struct capture_map map = *capture_find(c, "snapkv_w64");
+	map.name = "lookahead";
+	rc = capture_replace(&other, c, &map, 1, &meta, 1, e);
+	if (!rc) {
+		rc = capture_save(other, path, e);
+		capture_unref(other);
+	}
+	capture_unref(c);
+	return rc;
+}
+
 static int perform(const struct show *show, const char *script, const struct places *places, struct err *e)
 {
-	char path[600];
+	char path[600], other[600];
 	struct screen_options o = {.protocol = protocol_default(), .measure = {.window = 32, .n_response = 128, .seed = 1},
 		.color = show->color, .charset = show->charset, .background = show->background, .script = script,
 		.dump = places->dump,
 		.rows = show->rows, .columns = show->cols};
 	if (strcmp(show->capture, "none")) {
-		snprintf(path, sizeof path, "%s-%s.kvg", places->scratch, show->capture);
-		int rc = make_capture(show->capture, path, e);
+		bool pair = !strcmp(show->capture, "pair"), unlike = !strcmp(show->capture, "unlike");
+		const char *name = pair || unlike ? "long" : show->capture;
+		snprintf(path, sizeof path, "%s-%s.kvg", places->scratch, name);
+		snprintf(other, sizeof other, "%s-%s.kvg", places->scratch, pair ? "other" : "short");
+		int rc = make_capture(name, path, e);
+		if (!rc && pair)
+			rc = make_other(path, other, e);
+		if (!rc && unlike)
+			rc = make_capture("short", other, e);
 		if (rc)
 			return rc;
 		o.capture = path;
+		o.other = pair || unlike ? other : NULL;
 	} else {
 		o.model = "model.gguf"; /* else a sample model in somebody's cache would show */
 	}

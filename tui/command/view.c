@@ -57,6 +57,7 @@ static struct screen_options screen_of(const struct options *o, struct texts *t,
 	struct screen_options s = {
 		.words = o,
 		.capture = o->n_argument ? o->argument[0] : NULL,
+		.other = o->n_argument > 1 ? o->argument[1] : NULL,
 		.model = o->model,
 		.prompt = t->prompt.text,
 		.prompt_bytes = t->prompt.n_bytes,

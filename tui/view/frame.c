@@ -95,7 +95,10 @@ static void say_left(const struct app *app, int room, char *out, size_t out_byte
 	snprintf(tail, sizeof tail, " \xc2\xb7 %s tokens \xc2\xb7 %s%s",
 		number_grouped(count, app->look.snap->capture->n_prompt), truth,
 		app->unsaved ? " \xc2\xb7 not saved" : "");
-	const char *prompt = app_prompt_name(app), *model = app_model_name(app);
+	char prompt[300];
+	const char *model = app_model_name(app);
+	snprintf(prompt, sizeof prompt, pair_exists(app) ? "[%s] %.250s" : "%s%.250s", pair_exists(app) ? pair_letter(app, false) : "",
+		app_prompt_name(app));
 	int left = room - glyph_width(prompt, strlen(prompt)) - glyph_width(tail, strlen(tail)) - 3;
 	size_t n = strlen(model), fit = glyph_width(model, n) <= left ? n : glyph_fit(model, n, left - 1);
 	if (left < 8)

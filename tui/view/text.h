@@ -27,7 +27,7 @@ const float *text_levels(struct text *t, const struct look *l);
 /* Differences are on the screen: a line of signs stands under every line of text. */
 bool text_has_signs(const struct app *app);
 /* The sign of a token in that line, "" for none; as many as the token has columns. */
-const char *text_sign(const struct app *app, int token, struct style *style);
+const char *text_sign(struct app *app, int token, struct style *style);
 
 /* The line above the text: what is compared with what, and how it comes out. */
 void text_draw_heading(struct app *app, struct grid *g, struct rect r);

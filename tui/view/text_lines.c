@@ -127,9 +127,32 @@ static void draw_differences(struct app *app, struct grid *g, struct rect r, int
 			l->focus == 0 ? "truth" : l->snap->series[l->focus].label);
 }
 
+/* What only one of two captures keeps. */
+static void draw_swapped(struct app *app, struct grid *g, struct rect r, int col)
+{
+	const struct look *l = &app->look;
+	struct pair_swap swap = pair_swapped(app, l->focus);
+	char here[32], there[32];
+	col += grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_PANE_FOCUS), l->focus == 0 ? "truth" : l->snap->series[l->focus].label);
+	col += grid_printf(g, r, 0, col, style_plain, " of %s against %s", pair_letter(app, false), pair_letter(app, true));
+	if (!swap.known) {
+		grid_text(g, r, 0, col + 2, theme_style(&app->theme, ROLE_WARN), "not measured in both");
+		return;
+	}
+	col += 2 + grid_printf(g, r, 0, col + 2, theme_style(&app->theme, ROLE_GOOD), "+ only %s %s", pair_letter(app, false),
+		number_count(here, swap.here));
+	col += 2 + grid_printf(g, r, 0, col + 2, theme_style(&app->theme, ROLE_LOW), "- only %s %s", pair_letter(app, true),
+		number_count(there, swap.there));
+	grid_printf(g, r, 0, col, theme_style(&app->theme, ROLE_DIM), " of %d%s", look_k(l), l->scope == LOOK_HEAD ? "" : " a head");
+}
+
 void text_draw_heading(struct app *app, struct grid *g, struct rect r)
 {
 	int col = 2 + grid_text(g, r, 0, 1, theme_style(&app->theme, ROLE_STRONG), "TEXT");
+	if (pair_differs(app)) {
+		draw_swapped(app, g, r, col);
+		return;
+	}
 	if (app->differences.kind == DIFFERENCE_NONE) {
 		draw_method(app, g, r, col);
 		return;
@@ -142,7 +165,7 @@ void text_draw_heading(struct app *app, struct grid *g, struct rect r)
 
 bool text_has_signs(const struct app *app)
 {
-	return app->differences.kind != DIFFERENCE_NONE;
+	return app->differences.kind != DIFFERENCE_NONE || pair_differs(app);
 }
 
 /* A number of heads: a digit, or a bar where it may be larger, full for the largest one of the prompt. */
@@ -155,9 +178,19 @@ static const char *votes_sign(int votes, int most, int of)
 }
 
 /* The kind that is looked for comes first: with many heads most tokens are a little of everything. */
-const char *text_sign(const struct app *app, int token, struct style *style)
+/* "+" and "-": what only the shown one, only the other one of two captures keeps. */
+static const char *pair_sign(struct app *app, int token, struct style *style)
+{
+	enum pair_side side = pair_side(app, app->look.focus, token);
+	*style = theme_style(&app->theme, side == PAIR_HERE ? ROLE_GOOD : ROLE_LOW);
+	return side == PAIR_HERE ? "+" : side == PAIR_THERE ? "-" : "";
+}
+
+const char *text_sign(struct app *app, int token, struct style *style)
 {
 	const struct look *l = &app->look;
+	if (pair_differs(app))
+		return pair_sign(app, token, style);
 	const struct differences *d = &app->differences;
 	enum side asked = difference_side(d->kind), other = asked == SIDE_OURS ? SIDE_THEIRS : SIDE_OURS;
 	const enum side order[N_SIDE] = {asked, SIDE_BOTH, other};

@@ -79,12 +79,14 @@ static struct rect text_part(const struct pen *p, int rect)
 	return rect_sub(p->r[rect], 0, NAME_COLS, p->r[rect].rows, p->width);
 }
 
-/* swapped: 1 kept, -1 not kept, against the common protocol; said in place of the block where one head is looked at. */
+/* swapped: 1 kept, -1 not kept, against the second capture or the common protocol; said in place of the block where one head is
+ * looked at, or two captures are. */
 static void put_marks(const struct pen *p, const struct verdict *v, const int *swapped, int width)
 {
+	bool pair = pair_differs(p->app);
 	for (int i = 0; i < p->n_series; i++) {
 		enum role role = swapped[i] > 0 ? ROLE_GOOD : swapped[i] < 0 ? ROLE_WARN : kept_role(v[i].kept);
-		const char *glyph = swapped[i] && v[i].of == 1 ? (swapped[i] > 0 ? "+" : "-") : kept_glyph(v[i]);
+		const char *glyph = swapped[i] && (v[i].of == 1 || pair) ? (swapped[i] > 0 ? "+" : "-") : kept_glyph(v[i]);
 		for (int k = 0; k < width; k++)
 			grid_text(p->g, text_part(p, p->rect), 1 + i, p->col + k, theme_style(&p->app->theme, role), glyph);
 	}
@@ -106,6 +108,15 @@ static void note_cell(struct strip *s, const struct pen *p, int token)
 		s->cell[s->n_cell++] = (struct strip_cell){r.row, r.col + p->col, token};
 }
 
+/* Against the second capture while it is compared with, else against the common protocol. */
+static int swapped_in(struct app *app, int series, int token)
+{
+	if (!pair_differs(app)) /* in all heads nearly every token is swapped somewhere: the panel's count says more */
+		return app->look.scope == LOOK_ALL ? 0 : swap_of(&app->look, series, token);
+	enum pair_side side = pair_side(app, series, token);
+	return side == PAIR_HERE ? 1 : side == PAIR_THERE ? -1 : 0;
+}
+
 /* Returns false when the last line is full. */
 static bool put_token(struct pen *p, int token)
 {
@@ -115,8 +126,7 @@ static bool put_token(struct pen *p, int token)
 	const char *text = token_text_of(p->app->look.snap->text, token, &n);
 	for (int i = 0; i < p->n_series; i++) {
 		v[i] = kept_verdict(&p->app->look, p->series[i], token);
-		/* in all heads nearly every token is swapped somewhere: the panel's count says more */
-		swapped[i] = p->app->look.scope == LOOK_ALL ? 0 : swap_of(&p->app->look, p->series[i], token);
+		swapped[i] = swapped_in(p->app, p->series[i], token);
 	}
 	bool noted = false;
 	for (size_t i = 0; i < n;) {

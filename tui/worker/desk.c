@@ -20,11 +20,12 @@ void desk_give_capture(struct worker *w, const struct capture *c)
 	capture_unref(old);
 }
 
-static void evaluate(struct worker *w, const struct capture *c)
+/* A snapshot with one reference for the caller; NULL: failed, which is said. Serial numbers go on from the last one, whoever it
+ * was for. */
+static const struct snapshot *make(struct worker *w, const struct capture *c, enum note_kind failed)
 {
 	struct err e;
 	const struct snapshot *made = NULL;
-	double begin = worker_now();
 	pthread_mutex_lock(&w->lock);
 	const struct snapshot *previous = w->last ? snapshot_ref(w->last) : NULL;
 	bool awaits = w->awaits_lookahead && w->running;
@@ -35,18 +36,49 @@ static void evaluate(struct worker *w, const struct capture *c)
 	int rc = snapshot_make(&made, c, previous, &options, awaits, &e);
 	snapshot_unref(previous);
 	if (rc) {
-		worker_note(w, NOTE_FAILED, e.text);
-		return;
+		worker_note(w, failed, e.text);
+		return NULL;
 	}
-	double cost = worker_now() - begin;
 	pthread_mutex_lock(&w->lock);
-	const struct snapshot *untaken = w->news, *old = w->last;
-	w->news = made;
+	const struct snapshot *old = w->last;
 	w->last = snapshot_ref(made);
-	w->rest_until = worker_now() + rest_factor * cost;
+	pthread_mutex_unlock(&w->lock);
+	snapshot_unref(old);
+	return made;
+}
+
+static void evaluate(struct worker *w, const struct capture *c)
+{
+	double begin = worker_now();
+	const struct snapshot *made = make(w, c, NOTE_FAILED);
+	if (!made)
+		return;
+	double now = worker_now();
+	pthread_mutex_lock(&w->lock);
+	const struct snapshot *untaken = w->news;
+	w->news = made;
+	w->rest_until = now + rest_factor * (now - begin);
 	pthread_mutex_unlock(&w->lock);
 	snapshot_unref(untaken);
-	snapshot_unref(old);
+	worker_tell(w);
+}
+
+/* Beside what is shown. */
+static void open_other(struct worker *w, const char *path)
+{
+	struct err e;
+	const struct capture *c;
+	if (capture_open(&c, path, &e)) {
+		worker_note(w, NOTE_ERROR, e.text);
+		return;
+	}
+	const struct snapshot *made = make(w, c, NOTE_ERROR), *untaken;
+	capture_unref(c);
+	pthread_mutex_lock(&w->lock);
+	untaken = w->other;
+	w->other = made;
+	pthread_mutex_unlock(&w->lock);
+	snapshot_unref(untaken);
 	worker_tell(w);
 }
 
@@ -112,6 +144,9 @@ static void do_desk_job(struct worker *w, struct desk_job *job)
 		}
 		say_model(w, m);
 		model_close(m);
+		break;
+	case DESK_OTHER:
+		open_other(w, job->path);
 		break;
 	case DESK_ERRAND:
 		errand_do_at_desk(w, job->errand);

@@ -10,7 +10,7 @@
 
 enum { WORKER_MAX_NOTES = 16 };
 
-enum desk_kind { DESK_OPEN, DESK_SAVE, DESK_FIGURE, DESK_PROBE, DESK_ERRAND };
+enum desk_kind { DESK_OPEN, DESK_SAVE, DESK_FIGURE, DESK_PROBE, DESK_ERRAND, DESK_OTHER };
 
 struct desk_job {
 	enum desk_kind kind;
@@ -70,6 +70,7 @@ struct worker {
 	const struct capture *fresh; /* to become a snapshot */
 	const struct snapshot *last; /* newest snapshot made, for sharing */
 	const struct snapshot *news; /* not taken yet */
+	const struct snapshot *other; /* of a second capture, not taken yet */
 	double rest_until;
 	struct note note[WORKER_MAX_NOTES];
 	int n_note;

@@ -142,6 +142,7 @@ void worker_close(struct worker *w)
 	capture_unref(w->fresh);
 	snapshot_unref(w->last);
 	snapshot_unref(w->news);
+	snapshot_unref(w->other);
 	destroy(w);
 }
 
@@ -256,6 +257,22 @@ void worker_open_capture(struct worker *w, const char *path)
 	struct desk_job *job = new_desk_job(w, DESK_OPEN, path, NULL);
 	if (job)
 		give_to_desk(w, job);
+}
+
+void worker_open_other(struct worker *w, const char *path)
+{
+	struct desk_job *job = new_desk_job(w, DESK_OTHER, path, NULL);
+	if (job)
+		give_to_desk(w, job);
+}
+
+const struct snapshot *worker_take_other(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	const struct snapshot *other = w->other;
+	w->other = NULL;
+	pthread_mutex_unlock(&w->lock);
+	return other;
 }
 
 void worker_save_capture(struct worker *w, const struct snapshot *s, const char *path)

@@ -69,6 +69,11 @@ double worker_now(void); /* seconds on the monotonic clock */
 int worker_run(struct worker *w, const struct run_order *r, struct err *e); /* ERR_USE while one goes on */
 void worker_cancel(struct worker *w);
 void worker_open_capture(struct worker *w, const char *path);
+/* A second one, to be compared with: it replaces nothing, its snapshot comes from worker_take_other(). NOTE_ERROR when it cannot be
+ * opened. */
+void worker_open_other(struct worker *w, const char *path);
+/* The newest second one, its reference goes to the caller; NULL: none since the last call. */
+const struct snapshot *worker_take_other(struct worker *w);
 void worker_save_capture(struct worker *w, const struct snapshot *s, const char *path);
 void worker_save_figure(struct worker *w, const struct snapshot *s, const struct figure_spec *spec, const char *path);
 void worker_probe(struct worker *w, const char *model, const struct model_options *o);
