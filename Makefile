@@ -40,13 +40,13 @@ CFLAGS += -O2
 else ifeq ($(config),debug)
 CFLAGS += -O0
 else ifeq ($(config),asan)
-CFLAGS  += -O1 -fsanitize=address -fno-omit-frame-pointer
+CFLAGS  += -O1 -fsanitize=address -fno-omit-frame-pointer -Wno-format-truncation # the checks hide ranges from that warning
 LDFLAGS += -fsanitize=address
 else ifeq ($(config),ubsan)
-CFLAGS  += -O1 -fsanitize=undefined -fno-sanitize-recover=all -Wno-format-truncation # the checks hide ranges from that warning
+CFLAGS  += -O1 -fsanitize=undefined -fno-sanitize-recover=all -Wno-format-truncation # as above
 LDFLAGS += -fsanitize=undefined
 else ifeq ($(config),tsan)
-CFLAGS  += -O1 -fsanitize=thread
+CFLAGS  += -O1 -fsanitize=thread -Wno-format-truncation # as above
 LDFLAGS += -fsanitize=thread
 else ifeq ($(config),coverage)
 CFLAGS  += -O0 --coverage

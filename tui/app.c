@@ -138,6 +138,14 @@ static const char *last_part(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+int app_errand(struct app *app, const struct errand *errand, struct err *e)
+{
+	if (!app->shows_previous && !app->pair.swapped)
+		return worker_errand(app->worker, errand, e);
+	errand->drop(errand->state);
+	return err_set(e, ERR_USE, "%s: the model holds the other result's prompt; %s shows that", errand->name, app->shows_previous ? "P" : "x");
+}
+
 void app_run(struct app *app, const struct run_order *order)
 {
 	struct err e;

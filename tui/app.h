@@ -114,6 +114,8 @@ void app_show(struct app *app, enum view_index view);
 void app_run(struct app *app, const struct run_order *order);
 void app_open_capture(struct app *app, const char *path);
 void app_open_other(struct app *app, const char *path); /* a second one beside it */
+/* worker_errand(), refused while another result than the live session's is on the screen. */
+int app_errand(struct app *app, const struct errand *errand, struct err *e);
 /* May a result that is in no file be replaced? Asks, and comes back with ACTION_START_RUN when it may. */
 bool app_may_replace(struct app *app);
 unsigned app_where(const struct app *app); /* the AT_ bit that keys are looked up for */

@@ -125,7 +125,7 @@ static void send(struct app *app, struct order *order)
 	struct err e;
 	if (!order)
 		app_say(app, ROLE_ERROR, "truth of chosen words: out of memory");
-	else if (worker_errand(app->worker, &errand, &e))
+	else if (app_errand(app, &errand, &e))
 		app_say(app, ROLE_WARN, "%s", e.text);
 	else
 		app->work.errand = app->work.busy = true;

@@ -150,7 +150,8 @@ int regions_open(struct regions **out, const struct evaluation *ev, const struct
 	if (!r || !scratch || !make_room(r))
 		rc = err_set(e, ERR_MEMORY, "regions of %d tokens: out of memory", c->n_prompt);
 	if (!rc) {
-		memcpy(r->span, span, (size_t)n_span * sizeof *span);
+		for (int i = 0; i < n_span; i++)
+			r->span[i] = span[i];
 		fill_parts(r);
 		rc = fill_classes(r, e);
 	}

@@ -218,6 +218,6 @@ void eviction_order(struct app *app, struct eviction_view *v, const int *method,
 	job->base = v->base;
 	if (v->base)
 		atomic_fetch_add(&v->base->refs, 1);
-	if (worker_errand(app->worker, &(struct errand){"evicting", job, run_job, job_done, job_free}, &e))
+	if (app_errand(app, &(struct errand){"evicting", job, run_job, job_done, job_free}, &e))
 		app_say(app, ROLE_WARN, "%s", e.text);
 }

@@ -54,7 +54,7 @@ static int present_modules(const struct errand_site *site, const struct lookahea
 static void order(struct app *app, struct modules *m, const struct errand *errand)
 {
 	struct err e;
-	if (worker_errand(app->worker, errand, &e) == 0)
+	if (app_errand(app, errand, &e) == 0)
 		return;
 	if (!m->rows && !m->facts)
 		snprintf(m->why, sizeof m->why, "%s", e.text);
