@@ -262,10 +262,10 @@ bench-gpu: build/kvglass ## tables and a roofline figure of this machine's GPU i
 	+$(Q)samples/bench-gpu
 
 unit: $(BUILD)/tests/run $(BUILD)/kvglass ## unit tests; only="SUITE SUITE.CASE" chooses, config= as above
-	$(Q)$(BUILD)/tests/run $(only)
+	$(Q)CUDA_VISIBLE_DEVICES= $(BUILD)/tests/run $(only)
 
 rewrite-screens: $(BUILD)/tests/run ## write the expected screens (tests/screens) anew; look at the difference before you commit it
-	$(Q)$(BUILD)/tests/run --rewrite screens
+	$(Q)CUDA_VISIBLE_DEVICES= $(BUILD)/tests/run --rewrite screens
 
 # a picture of a screen dump: make picture dump=tests/screens/maps-least.screen png=/tmp/screen.png
 pictures: build/kvglass ## draw the pictures of README again (samples/pictures)

@@ -68,16 +68,13 @@ int inspection_read_most(const struct inspection *in, double *attention)
 static int open_all(struct inspection *in, struct err *e)
 {
 	const struct options *o = in->o;
-	const struct model_options options = prompt_model_options(o);
 	int rc = prompt_read(&in->prompt, o, e);
-	rc = rc ? rc : model_open(&in->model, o->model, &options, e);
+	rc = rc ? rc : prompt_open_model(&in->model, o, e);
 	rc = rc ? rc : settings_modules(&in->own.modules, in->model, o, e);
 	rc = rc ? rc : settings_modules_named(&in->other.modules, in->model, o->against, o, e);
 	if (rc)
 		return rc;
 	const struct model_info *info = model_info(in->model);
-	if (info->fallback)
-		remark(o, "%s", info->fallback);
 	if (in->own.modules->warning)
 		remark(o, "%s", in->own.modules->warning);
 	in->layer = GIVEN(o, layer) ? (int)o->layer : -1;

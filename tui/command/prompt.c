@@ -5,6 +5,7 @@
 
 #include "engine/file.h"
 #include "engine/utf8.h"
+#include "tui/command/terminal.h"
 
 /* No context is that long: a prompt beyond it is a mistake (a model file, a dump), found before it fills the memory. */
 static const size_t longest_prompt = (size_t)256 << 20;
@@ -78,4 +79,15 @@ struct model_options prompt_model_options(const struct options *o)
 		.device_index = o->device.index,
 		.precision = (enum precision)o->precision,
 	};
+}
+
+int prompt_open_model(struct model **out, const struct options *o, struct err *e)
+{
+	const struct model_options options = prompt_model_options(o);
+	int rc = model_open(out, o->model, &options, e);
+	const char *fallback = rc ? NULL : model_info(*out)->fallback;
+	bool asked = options.device != DEVICE_AUTO || options.precision == PRECISION_BF16;
+	if (fallback && asked) /* that a machine has no device for models is no news to its owner */
+		remark(o, "%s", fallback);
+	return rc;
 }

@@ -21,5 +21,7 @@ int prompt_read_file(char **text, size_t *n_bytes, const char *path, struct err 
 
 enum prompt_mode prompt_mode_of(const struct options *o);
 struct model_options prompt_model_options(const struct options *o);
+/* Opens -m as these options say; a wish that could not be met (--precision bf16 on a processor without) is remarked on standard error. */
+int prompt_open_model(struct model **out, const struct options *o, struct err *e);
 
 #endif

@@ -77,18 +77,13 @@ static int check_output(const char *path, struct err *e)
 static int load(struct job *job, struct err *e)
 {
 	const struct options *o = job->o;
-	const struct model_options options = prompt_model_options(o);
 	double began = milliseconds_now();
-	int rc = model_open(&job->model, o->model, &options, e);
+	int rc = prompt_open_model(&job->model, o, e);
 	if (!rc)
 		rc = settings_modules(&job->modules, job->model, o, e);
 	if (rc)
 		return rc;
 	job->timings.load = milliseconds_now() - began;
-	const struct model_info *info = model_info(job->model);
-	bool asked = o->device.choice != DEVICE_AUTO || options.precision == PRECISION_BF16;
-	if (info->fallback && asked) /* that a machine has no device for models is no news to its owner */
-		remark(o, "%s", info->fallback);
 	if (job->modules && job->modules->warning)
 		remark(o, "%s", job->modules->warning);
 	return 0;
