@@ -67,6 +67,10 @@ const char *capture_sha256(const struct capture *c);
 int capture_intact(const struct capture *c, struct err *e);
 /* Bytes of token i (prompt then response). */
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
+/* Do both hold the same prompt: ids and bytes of every token? The response is not looked at... */
+bool capture_same_prompt(const struct capture *a, const struct capture *b);
+/* ... and here it is. */
+bool capture_same_tokens(const struct capture *a, const struct capture *b);
 
 /* .kvg files. Opening maps the file, large maps stay where they are; a missing optional tensor is simply absent, a
  * damaged or wrongly shaped one is an error that names it, and so is a value that cannot be (not finite, negative

@@ -93,6 +93,9 @@ int model_encode(const struct model *m, const char *text, size_t n_bytes, struct
 /* Bytes that a token stands for; may be part of a character. Special tokens give their text. Not NUL-terminated;
  * lives as long as m. An id outside the vocabulary gives n_bytes 0. */
 const char *model_piece(const struct model *m, int32_t id, size_t *n_bytes);
+/* The pieces of n ids one after another, with a NUL that is not counted; the caller frees. offset, (n + 1) or NULL, receives where
+ * each begins, in bytes. NULL: no memory, or more than 2 GiB. */
+char *model_text(const struct model *m, const int32_t *id, int n, int32_t *offset, size_t *n_bytes);
 bool model_is_special(const struct model *m, int32_t id); /* control tokens */
 bool model_is_end(const struct model *m, int32_t id);     /* every end token that the model declares */
 

@@ -21,13 +21,6 @@ static const struct capture *capture_of(const struct look *l)
  * the last. */
 enum { SETTLED_ROWS = 32 };
 
-static bool is_same_prompt(const struct capture *a, const struct capture *b)
-{
-	size_t n = (size_t)a->n_prompt;
-	return a->n_prompt == b->n_prompt && a->offset[n] == b->offset[n] && !memcmp(a->text, b->text, (size_t)a->offset[n]) &&
-		!memcmp(a->offset, b->offset, n * sizeof *a->offset) && !memcmp(a->token, b->token, n * sizeof *a->token);
-}
-
 static void forget_marks(struct look *l)
 {
 	spans_clear(&l->marked);
@@ -39,7 +32,7 @@ static void forget_marks(struct look *l)
 void look_take(struct look *l, const struct snapshot *s)
 {
 	const struct snapshot *old = l->snap;
-	bool other_text = old && !is_same_prompt(old->capture, s->capture);
+	bool other_text = old && !capture_same_prompt(old->capture, s->capture);
 	bool other_prompt = !old || other_text || old->capture->n_layer != s->capture->n_layer ||
 		old->capture->n_head != s->capture->n_head;
 	if (other_text)

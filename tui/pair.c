@@ -24,7 +24,7 @@ bool pair_is_linked(const struct app *app)
 	const struct capture *a = app->look.snap->capture, *b = app->pair.look.snap->capture;
 	return a->n_layer == b->n_layer && a->n_head == b->n_head && a->n_kv_head == b->n_kv_head &&
 		evaluation_n_unit(app->look.snap->evaluation) == evaluation_n_unit(app->pair.look.snap->evaluation) &&
-		a->n_prompt == b->n_prompt && !memcmp(a->token, b->token, (size_t)a->n_prompt * sizeof *a->token);
+		capture_same_prompt(a, b);
 }
 
 const char *pair_letter(const struct app *app, bool other)

@@ -393,3 +393,20 @@ const char *capture_piece(const struct capture *c, int i, size_t *n_bytes)
 	*n_bytes = (size_t)(c->offset[i + 1] - c->offset[i]);
 	return c->text + c->offset[i];
 }
+
+static bool same_first(const struct capture *a, const struct capture *b, int n)
+{
+	size_t n_token = (size_t)n;
+	return !memcmp(a->token, b->token, n_token * sizeof *a->token) && !memcmp(a->offset, b->offset, (n_token + 1) * sizeof *a->offset) &&
+		!memcmp(a->text, b->text, (size_t)a->offset[n]);
+}
+
+bool capture_same_prompt(const struct capture *a, const struct capture *b)
+{
+	return a->n_prompt == b->n_prompt && same_first(a, b, a->n_prompt);
+}
+
+bool capture_same_tokens(const struct capture *a, const struct capture *b)
+{
+	return a->n_prompt == b->n_prompt && a->n_response == b->n_response && same_first(a, b, a->n_prompt + a->n_response);
+}

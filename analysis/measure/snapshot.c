@@ -36,32 +36,19 @@ static void free_pieces(struct pieces *p)
 	free(p->text);
 }
 
-static int32_t id_at(const struct run *r, int i)
-{
-	return i < r->n_prompt ? r->prompt.id[i] : r->response[i - r->n_prompt];
-}
-
 static bool make_pieces(struct pieces *p, const struct run *r)
 {
-	int n = r->n_prompt + r->n_response;
-	size_t n_text = 0, n_bytes;
-	for (int i = 0; i < n; i++) {
-		model_piece(r->model, id_at(r, i), &n_bytes);
-		n_text += n_bytes;
-	}
-	*p = (struct pieces){malloc((size_t)n * sizeof *p->id), malloc(((size_t)n + 1) * sizeof *p->offset), malloc((size_t)n),
-		malloc(n_text + 1)};
-	if (!p->id || !p->offset || !p->part || !p->text || n_text > INT32_MAX)
+	size_t n_prompt = (size_t)r->n_prompt, n_response = (size_t)r->n_response, n = n_prompt + n_response, n_bytes;
+	*p = (struct pieces){malloc(n * sizeof *p->id), malloc((n + 1) * sizeof *p->offset), malloc(n), NULL};
+	if (!p->id || !p->offset || !p->part)
 		return false;
-	p->offset[0] = 0;
-	for (int i = 0; i < n; i++) {
-		const char *piece = model_piece(r->model, p->id[i] = id_at(r, i), &n_bytes);
-		if (n_bytes)
-			memcpy(p->text + p->offset[i], piece, n_bytes);
-		p->offset[i + 1] = p->offset[i] + (int32_t)n_bytes;
-		p->part[i] = i >= r->n_prompt ? PART_RESPONSE : r->prompt.part ? r->prompt.part[i] : PART_USER;
-	}
-	return true;
+	memcpy(p->id, r->prompt.id, n_prompt * sizeof *p->id);
+	if (n_response)
+		memcpy(p->id + n_prompt, r->response, n_response * sizeof *p->id);
+	for (size_t i = 0; i < n; i++)
+		p->part[i] = i >= n_prompt ? PART_RESPONSE : r->prompt.part ? r->prompt.part[i] : PART_USER;
+	p->text = model_text(r->model, p->id, (int)n, p->offset, &n_bytes);
+	return p->text;
 }
 
 /* ---- metadata ---- */

@@ -196,6 +196,30 @@ const char *model_piece(const struct model *m, int32_t id, size_t *n_bytes)
 	return tokenizer_piece(m->tokenizer, id, n_bytes);
 }
 
+char *model_text(const struct model *m, const int32_t *id, int n, int32_t *offset, size_t *n_bytes)
+{
+	size_t total = 0, at = 0, bytes;
+	for (int i = 0; i < n; i++) {
+		model_piece(m, id[i], &bytes);
+		total += bytes;
+	}
+	char *text = total > INT32_MAX ? NULL : malloc(total + 1);
+	for (int i = 0; text && i < n; i++) {
+		const char *piece = model_piece(m, id[i], &bytes);
+		if (offset)
+			offset[i] = (int32_t)at;
+		if (bytes)
+			memcpy(text + at, piece, bytes);
+		at += bytes;
+	}
+	if (text && offset)
+		offset[n] = (int32_t)at;
+	if (text)
+		text[at] = '\0';
+	*n_bytes = at;
+	return text;
+}
+
 bool model_is_special(const struct model *m, int32_t id)
 {
 	return tokenizer_is_special(m->tokenizer, id);

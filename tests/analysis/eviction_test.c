@@ -1,8 +1,7 @@
 /* Continuing from an evicted cache, on a tiny model. */
 #include "analysis/eviction.h"
-#include "analysis/measure.h"
+#include "tests/support/measured.h"
 #include "tests/support/test.h"
-#include "tests/support/tiny_model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,34 +10,25 @@
 static const char text[] = "The harbour office keeps a careful ledger of every boat that enters the bay, and of its cargo.\n";
 
 struct fixture {
-	struct model *model;
-	const struct capture *capture;
-	struct live *live;
+	struct measured on;
 	struct evaluation *ev;
 	struct err e;
 };
 
 static void open_fixture(struct fixture *f, float temperature)
 {
-	const struct tiny_options tiny = {.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3};
-	const struct measure_options o = {.mode = PROMPT_RAW, .n_response = 20, .temperature = temperature, .seed = 5, .window = 8,
-		.n_threads = 1, .keep = &f->live};
 	struct evaluation_options eo = {.protocol = protocol_default(), .seed = 1, .n_threads = 1};
 	eo.protocol.select.window = 8;
-	*f = (struct fixture){0};
-	tiny_model_gguf(test_scratch("tiny.gguf"), &tiny);
-	if (model_open(&f->model, test_scratch("tiny.gguf"), NULL, &f->e) ||
-		measure_prompt(&f->capture, f->model, text, strlen(text), &o, NULL, NULL, &f->e) ||
-		evaluation_open(&f->ev, f->capture, &eo, NULL, &f->e))
+	*f = (struct fixture){.on = measured_model(TINY_LLAMA, 3)};
+	measured_prompt(&f->on, text, (struct measure_options){.n_response = 20, .temperature = temperature, .seed = 5, .window = 8});
+	if (evaluation_open(&f->ev, f->on.capture, &eo, NULL, &f->e))
 		test_fail(__FILE__, __LINE__, "%s", f->e.text);
 }
 
 static void close_fixture(struct fixture *f)
 {
 	evaluation_close(f->ev);
-	live_close(f->live);
-	capture_unref(f->capture);
-	model_close(f->model);
+	measured_close(&f->on);
 }
 
 /* In every head exactly the budget stays, protected tokens among it, and the token is kept where its survival budget says so. */
@@ -47,7 +37,7 @@ TEST(eviction, keeps_what_the_method_chose)
 	struct fixture f;
 	struct kept_tokens k;
 	open_fixture(&f, 0);
-	const struct capture *c = f.capture;
+	const struct capture *c = f.on.capture;
 	int n = c->n_prompt, budget = n / 2, m = evaluation_find(f.ev, "snapkv"), group = c->n_head / c->n_kv_head;
 	CHECK_INT(eviction_choose(&k, f.ev, m, budget, &f.e), 0);
 	CHECK_INT(k.n, n);
@@ -70,12 +60,12 @@ TEST(eviction, keeping_everything_changes_nothing)
 	struct whole_response *whole;
 	struct evicted_response *r;
 	open_fixture(&f, 0);
-	CHECK_INT(eviction_whole(&whole, f.live, NULL, &f.e), 0);
-	CHECK_INT(whole->n, f.capture->n_response);
-	CHECK_INT(memcmp(whole->id, f.capture->token + f.capture->n_prompt, (size_t)whole->n * sizeof *whole->id), 0);
-	CHECK_INT(eviction_choose(&k, f.ev, evaluation_find(f.ev, "snapkv"), f.capture->n_prompt, &f.e), 0);
+	CHECK_INT(eviction_whole(&whole, f.on.live, NULL, &f.e), 0);
+	CHECK_INT(whole->n, f.on.capture->n_response);
+	CHECK_INT(memcmp(whole->id, f.on.capture->token + f.on.capture->n_prompt, (size_t)whole->n * sizeof *whole->id), 0);
+	CHECK_INT(eviction_choose(&k, f.ev, evaluation_find(f.ev, "snapkv"), f.on.capture->n_prompt, &f.e), 0);
 	CHECK_INT(k.n_entry, k.n_all);
-	CHECK_INT(eviction_run(&r, f.live, &k, whole, NULL, &f.e), 0);
+	CHECK_INT(eviction_run(&r, f.on.live, &k, whole, NULL, &f.e), 0);
 	CHECK(r->first_different == -1 && r->n == whole->n && r->ended == whole->ended);
 	CHECK(!(r->mean_kl != 0) && !(r->top_share != 1));
 	evicted_response_free(r);
@@ -101,7 +91,7 @@ static double plain_kl(const float *p, const float *q, int n)
 
 static void check_forced(struct fixture *f, const struct kept_tokens *k, const struct whole_response *whole, const struct evicted_response *r)
 {
-	struct session *s = live_session(f->live);
+	struct session *s = live_session(f->on.live);
 	CHECK_INT(session_evict(s, &(struct eviction){k->n, k->kept}, &f->e), 0);
 	for (int i = 0; i < whole->n; i++) {
 		CHECK_INT(session_run(s, &(struct run_request){.ids = whole->id + i, .n = 1}, &f->e), 0);
@@ -118,15 +108,15 @@ TEST(eviction, parts_from_the_whole_cache_and_says_where)
 	struct whole_response *whole, *again;
 	struct evicted_response *r;
 	open_fixture(&f, 0);
-	CHECK_INT(eviction_whole(&whole, f.live, NULL, &f.e), 0);
+	CHECK_INT(eviction_whole(&whole, f.on.live, NULL, &f.e), 0);
 	CHECK_INT(eviction_choose(&k, f.ev, evaluation_find(f.ev, "random"), 14, &f.e), 0);
-	CHECK_INT(eviction_run(&r, f.live, &k, whole, NULL, &f.e), 0);
+	CHECK_INT(eviction_run(&r, f.on.live, &k, whole, NULL, &f.e), 0);
 	CHECK(r->mean_kl > 1e-6 && r->n >= 1 && r->id[0] == whole->id[0]); /* the first token comes from the whole prompt */
 	CHECK(r->top_share >= 0 && r->top_share <= 1);
 	for (int i = 0; i < r->first_different; i++)
 		CHECK_INT(r->id[i], whole->id[i]);
 	check_forced(&f, &k, whole, r);
-	CHECK_INT(eviction_whole(&again, f.live, NULL, &f.e), 0); /* nothing of it is left */
+	CHECK_INT(eviction_whole(&again, f.on.live, NULL, &f.e), 0); /* nothing of it is left */
 	CHECK_INT(memcmp(again->logits, whole->logits, (size_t)whole->n * (size_t)whole->n_vocab * sizeof(float)), 0);
 	whole_response_free(again);
 	evicted_response_free(r);
@@ -142,10 +132,10 @@ TEST(eviction, compares_greedy_with_greedy)
 	struct whole_response *a, *b;
 	open_fixture(&greedy, 0);
 	open_fixture(&sampled, 5);
-	CHECK_INT(eviction_whole(&a, greedy.live, NULL, &greedy.e), 0);
-	CHECK_INT(eviction_whole(&b, sampled.live, NULL, &sampled.e), 0);
+	CHECK_INT(eviction_whole(&a, greedy.on.live, NULL, &greedy.e), 0);
+	CHECK_INT(eviction_whole(&b, sampled.on.live, NULL, &sampled.e), 0);
 	/* the first token stands for the prompt's own: the rest must be what greedy decoding makes of it */
-	struct session *s = live_session(sampled.live);
+	struct session *s = live_session(sampled.on.live);
 	CHECK_INT(session_run(s, &(struct run_request){.ids = b->id, .n = 1}, &sampled.e), 0);
 	for (int i = 1; i < b->n; i++) {
 		const float *logits = session_logits(s);

@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/measure.h"
 #include "engine/random.h"
+#include "tests/support/measured.h"
 #include "tests/support/test.h"
-#include "tests/support/tiny_model.h"
 #include "tests/support/tolerance.h"
 
 static const char text[] = "The harbour office keeps a careful ledger of every boat that enters the bay, and of the hour at which "
@@ -15,9 +14,7 @@ static const char text[] = "The harbour office keeps a careful ledger of every b
 static const char answer[] = "The clerk keeps it.";
 
 struct scene { /* a tiny model that has answered, and modules that do something */
-	struct model *model;
-	const struct capture *capture;
-	struct live *live;
+	struct measured on;
 	struct lookahead *modules;
 };
 
@@ -36,26 +33,17 @@ static struct lookahead *busy_modules(const struct model *m, int n_rows, int r)
 
 static struct scene open_scene(enum tiny_kind kind, bool answered)
 {
-	struct scene s = {0};
-	struct err e = {0};
-	const char *path = test_scratch("inspect.gguf");
-	tiny_model_gguf(path, &(struct tiny_options){.kind = kind, .type = TYPE_F32, .seed = 3});
-	CHECK_INT(model_open(&s.model, path, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
-	s.modules = busy_modules(s.model, 6, 2);
-	const struct measure_options o = {.mode = PROMPT_RAW, .window = 8, .response = answered ? answer : "", .response_bytes = answered ? strlen(answer) : 0,
-		.seed = 5, .n_threads = 1,
-		.modules = s.modules, .keep = &s.live};
-	if (measure_prompt(&s.capture, s.model, text, strlen(text), &o, NULL, NULL, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
+	struct scene s = {.on = measured_model(kind, 3)};
+	s.modules = busy_modules(s.on.model, 6, 2);
+	measured_prompt(&s.on, text, (struct measure_options){.window = 8, .response = answered ? answer : "",
+		.response_bytes = answered ? strlen(answer) : 0, .seed = 5, .modules = s.modules});
 	return s;
 }
 
 static void close_scene(struct scene *s)
 {
-	live_close(s->live);
-	capture_unref(s->capture);
 	lookahead_free(s->modules);
-	model_close(s->model);
+	measured_close(&s->on);
 }
 
 static size_t map_size(const struct capture *c)
@@ -68,7 +56,7 @@ static const struct capture *ask(const struct scene *s, const struct lookahead_s
 	const struct capture *c = NULL;
 	struct err e = {0};
 	const struct inspect_request r = {.modules = s->modules, .switches = sw, .rows = rows != NULL};
-	if (inspect_run(&c, rows, s->live, &r, &e))
+	if (inspect_run(&c, rows, s->on.live, &r, &e))
 		test_fail(__FILE__, __LINE__, "%s", e.text);
 	return c;
 }
@@ -88,8 +76,8 @@ TEST(inspect, as_trained_it_is_what_the_run_measured)
 		struct scene s = open_scene(kind, true);
 		struct inspect_rows *rows = NULL;
 		const struct capture *c = ask(&s, NULL, &rows);
-		CHECK_NEAR(largest_difference(c, s.capture), 0, 0);
-		CHECK(capture_find(c, "truth")->data == capture_find(s.capture, "truth")->data && !capture_meta(c, "module_switches"));
+		CHECK_NEAR(largest_difference(c, s.on.capture), 0, 0);
+		CHECK(capture_find(c, "truth")->data == capture_find(s.on.capture, "truth")->data && !capture_meta(c, "module_switches"));
 		const float *mean = capture_find(c, "lookahead")->data;
 		for (int i = 0; i < rows->n_layer * rows->n_head; i++)
 			for (int j = 0; j < rows->n_prompt; j++) {
@@ -142,13 +130,13 @@ TEST(inspect, switches_that_mean_the_same_give_the_same)
 		CHECK_NEAR(largest_difference(c, first), 0, 0);
 		capture_unref(c);
 	}
-	CHECK(largest_difference(first, s.capture) > 1e-4 && largest_difference(half, s.capture) > 1e-4);
+	CHECK(largest_difference(first, s.on.capture) > 1e-4 && largest_difference(half, s.on.capture) > 1e-4);
 	CHECK(largest_difference(half, first) > 1e-4);
 	/* only the last layer's map can know that the last layer is off */
 	const struct capture *c = ask(&s, &(struct lookahead_switches){.scale = 1, .layer_on = last_off}, NULL);
 	size_t layer = map_size(c) / (size_t)c->n_layer;
-	CHECK(!memcmp(capture_find(c, "lookahead")->data, capture_find(s.capture, "lookahead")->data, layer * sizeof(float)));
-	CHECK(largest_difference(c, s.capture) > 1e-4);
+	CHECK(!memcmp(capture_find(c, "lookahead")->data, capture_find(s.on.capture, "lookahead")->data, layer * sizeof(float)));
+	CHECK(largest_difference(c, s.on.capture) > 1e-4);
 	CHECK_STR(capture_meta(c, "module_switches"), "LoRA off: layers 1");
 	capture_unref(c);
 	capture_unref(half);
@@ -176,11 +164,11 @@ TEST(inspect, what_cannot_be_run_is_refused)
 	struct scene s = open_scene(TINY_LLAMA, true);
 	struct err e;
 	const struct capture *c = NULL;
-	struct lookahead *many = busy_modules(s.model, 200, 1);
-	CHECK_INT(inspect_run(&c, NULL, s.live, &(struct inspect_request){.modules = many}, &e), ERR_LIMIT);
+	struct lookahead *many = busy_modules(s.on.model, 200, 1);
+	CHECK_INT(inspect_run(&c, NULL, s.on.live, &(struct inspect_request){.modules = many}, &e), ERR_LIMIT);
 	CHECK(strstr(e.text, "has 200 rows, behind this prompt there is room for 32"));
 	many->n_layer--;
-	CHECK_INT(inspect_run(&c, NULL, s.live, &(struct inspect_request){.modules = many}, &e), ERR_USE);
+	CHECK_INT(inspect_run(&c, NULL, s.on.live, &(struct inspect_request){.modules = many}, &e), ERR_USE);
 	CHECK(strstr(e.text, "2 layers, the model has width 256 and 3 layers"));
 	many->n_layer++;
 	lookahead_free(many);
@@ -295,10 +283,10 @@ TEST(inspect, without_a_response_there_is_no_worth)
 TEST(inspect, anatomy_of_modules)
 {
 	struct scene s = open_scene(TINY_LLAMA, false);
-	struct lookahead *other = busy_modules(s.model, 6, 2);
+	struct lookahead *other = busy_modules(s.on.model, 6, 2);
 	struct anatomy *a = NULL;
 	struct err e;
-	CHECK_INT(anatomy_make(&a, s.modules, s.model, 1, NULL, &e), 0);
+	CHECK_INT(anatomy_make(&a, s.modules, s.on.model, 1, NULL, &e), 0);
 	CHECK_INT(a->r, 2);
 	for (int i = 0; i < s.modules->n_layer * N_PROJ; i++) {
 		const double *sv = a->spectrum + i * a->r;
@@ -318,7 +306,7 @@ TEST(inspect, anatomy_of_modules)
 	CHECK_NEAR((double)a->cosine[0], 1, 1e-6);
 	anatomy_free(a);
 	other->n_layer--;
-	CHECK_INT(anatomy_make(&a, other, s.model, 1, NULL, &e), ERR_USE);
+	CHECK_INT(anatomy_make(&a, other, s.on.model, 1, NULL, &e), ERR_USE);
 	other->n_layer++;
 	lookahead_free(other);
 	close_scene(&s);

@@ -4,47 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/measure.h"
 #include "analysis/training_log.h"
+#include "tests/support/measured.h"
 #include "tests/support/test.h"
-#include "tests/support/tiny_model.h"
 #include "tests/support/tolerance.h"
 
 static const char text[] = "The harbour office keeps a careful ledger of every boat that enters the bay, and of the hour at which "
 	"it leaves again.\n";
 static const char answer[] = "The clerk keeps it still.";
 
-struct scene {
-	struct model *model;
-	const struct capture *capture;
-	struct live *live;
-};
-
-static struct scene open_scene(bool answered)
+static struct measured open_scene(bool answered)
 {
-	struct scene s = {0};
-	struct err e = {0};
-	const char *path = test_scratch("lesson.gguf");
-	tiny_model_gguf(path, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3});
-	CHECK_INT(model_open(&s.model, path, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
-	const struct measure_options o = {.mode = PROMPT_RAW, .window = 8, .response = answered ? answer : "",
-		.response_bytes = answered ? strlen(answer) : 0, .seed = 5, .n_threads = 1, .keep = &s.live};
-	if (measure_prompt(&s.capture, s.model, text, strlen(text), &o, NULL, NULL, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return s;
-}
-
-static void close_scene(struct scene *s)
-{
-	live_close(s->live);
-	capture_unref(s->capture);
-	model_close(s->model);
+	struct measured m = measured_model(TINY_LLAMA, 3);
+	measured_prompt(&m, text, (struct measure_options){.window = 8, .response = answered ? answer : "",
+		.response_bytes = answered ? strlen(answer) : 0, .seed = 5});
+	return m;
 }
 
 /* The same steps give the same losses, the loss falls, and rewinding gives the start back. */
 TEST(lesson, steps_fall_and_can_be_undone)
 {
-	struct scene s = open_scene(true);
+	struct measured s = open_scene(true);
 	struct lesson *l = NULL;
 	struct lookahead *start = NULL, *back = NULL;
 	struct train_report r;
@@ -74,13 +54,13 @@ TEST(lesson, steps_fall_and_can_be_undone)
 	lookahead_free(start);
 	lookahead_free(back);
 	lesson_close(l);
-	close_scene(&s);
+	measured_close(&s);
 }
 
 /* A rate that blows up: the step that finds a loss which is no number says so, and what it had stays. */
 TEST(lesson, a_loss_that_is_no_number_stops)
 {
-	struct scene s = open_scene(true);
+	struct measured s = open_scene(true);
 	struct lesson *l = NULL;
 	struct lookahead *modules = NULL;
 	struct train_report r;
@@ -96,18 +76,18 @@ TEST(lesson, a_loss_that_is_no_number_stops)
 	lesson_rewind(l);
 	CHECK_INT(lesson_step(l, &r, &e), 0);
 	lesson_close(l);
-	close_scene(&s);
+	measured_close(&s);
 }
 
 TEST(lesson, needs_an_answer)
 {
-	struct scene s = open_scene(false);
+	struct measured s = open_scene(false);
 	struct lesson *l = NULL;
 	struct err e;
 	CHECK_INT(lesson_open(&l, s.live, &(struct lesson_options){.seed = 1}, NULL, &e), ERR_USE);
 	CHECK_STR(e.text, "training needs truth, and this prompt has no response");
 	CHECK(!l);
-	close_scene(&s);
+	measured_close(&s);
 }
 
 /* ---- the log of kvglass train ------------------------------------------------------------------------------------- */

@@ -1,44 +1,23 @@
 /* The session that a measurement leaves behind, and captures made from another by replacing. */
-#include "analysis/live.h"
-#include "analysis/measure.h"
+#include "tests/support/measured.h"
 #include "tests/support/test.h"
-#include "tests/support/tiny_model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char text[] = "The harbour office keeps a careful ledger of every boat that enters the bay.\n";
 
-struct finished {
-	struct model *model;
-	const struct capture *capture;
-	struct live *live;
-};
-
-static struct finished finish(void)
+static struct measured finish(void)
 {
-	const struct tiny_options tiny = {.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3};
-	struct finished f = {0};
-	struct err e = {0};
-	const struct measure_options o = {.mode = PROMPT_RAW, .n_response = 9, .seed = 5, .n_threads = 1, .keep = &f.live};
-	tiny_model_gguf(test_scratch("tiny.gguf"), &tiny);
-	if (model_open(&f.model, test_scratch("tiny.gguf"), NULL, &e) ||
-		measure_prompt(&f.capture, f.model, text, strlen(text), &o, NULL, NULL, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return f;
-}
-
-static void drop(struct finished *f)
-{
-	live_close(f->live);
-	capture_unref(f->capture);
-	model_close(f->model);
+	struct measured m = measured_model(TINY_LLAMA, 3);
+	measured_prompt(&m, text, (struct measure_options){.n_response = 9, .seed = 5});
+	return m;
 }
 
 /* The control's rows, run again over the kept session, are what the run measured, to the bit; as often as one asks. */
 TEST(live, the_kept_session_measures_the_same_again)
 {
-	struct finished f = finish();
+	struct measured f = finish();
 	const struct capture *c = f.capture;
 	const struct capture_map *was = capture_find(c, "untrained");
 	size_t n = (size_t)c->n_layer * (size_t)c->n_head * (size_t)c->n_prompt;
@@ -60,26 +39,23 @@ TEST(live, the_kept_session_measures_the_same_again)
 	}
 	free(sum);
 	lookahead_free(control);
-	drop(&f);
+	measured_close(&f);
 }
 
 TEST(live, a_run_without_a_capture_keeps_nothing)
 {
-	const struct tiny_options tiny = {.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3};
-	struct model *m = NULL;
+	struct measured m = measured_model(TINY_LLAMA, 3);
 	const struct capture *c = NULL;
 	struct live *live = (struct live *)&c; /* must be overwritten */
 	const struct measure_options o = {.mode = PROMPT_RAW, .n_threads = 1, .keep = &live};
-	tiny_model_gguf(test_scratch("tiny.gguf"), &tiny);
-	CHECK_INT(model_open(&m, test_scratch("tiny.gguf"), NULL, NULL), 0);
-	CHECK(measure_prompt(&c, m, "", 0, &o, NULL, NULL, NULL) != 0);
+	CHECK(measure_prompt(&c, m.model, "", 0, &o, NULL, NULL, NULL) != 0);
 	CHECK(!c && !live);
-	model_close(m);
+	measured_close(&m);
 }
 
 TEST(capture, replaces_maps_and_metadata_and_shares_the_rest)
 {
-	struct finished f = finish();
+	struct measured f = finish();
 	const struct capture *c = f.capture, *d = NULL;
 	const struct capture_map *truth = capture_find(c, "truth");
 	size_t n = (size_t)c->n_layer * (size_t)c->n_head * (size_t)c->n_prompt;
@@ -102,5 +78,5 @@ TEST(capture, replaces_maps_and_metadata_and_shares_the_rest)
 	CHECK(capture_replace(&bad, c, map, 1, NULL, 0, NULL) != 0 && !bad);
 	free(half);
 	capture_unref(d);
-	drop(&f);
+	measured_close(&f);
 }

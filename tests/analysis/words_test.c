@@ -1,8 +1,7 @@
 /* Truth of chosen response rows, over the session that a measurement leaves behind. */
-#include "analysis/measure.h"
 #include "analysis/words.h"
+#include "tests/support/measured.h"
 #include "tests/support/test.h"
-#include "tests/support/tiny_model.h"
 #include "tests/support/tolerance.h"
 
 #include <stdlib.h>
@@ -13,34 +12,15 @@ static const char text[] = "The harbour office keeps a careful ledger of every b
 static const char answer[] = "It keeps a ledger of every boat, of its cargo and of its crew; so it knows, day after day, who is in the bay, "
 	"what they have brought, and when they will leave again. The ledger is careful, and old.";
 
-struct finished {
-	struct model *model;
-	const struct capture *capture;
-	struct live *live;
-};
-
-static struct finished finish(const char *response, int n_response)
+static struct measured finish(const char *response, int n_response)
 {
-	const struct tiny_options tiny = {.kind = TINY_QWEN2, .type = TYPE_F32, .seed = 4};
-	struct finished f = {0};
-	struct err e = {0};
-	const struct measure_options o = {.mode = PROMPT_RAW, .n_response = n_response, .response = response,
-		.response_bytes = response ? strlen(response) : 0, .seed = 5, .n_threads = 1, .keep = &f.live};
-	tiny_model_gguf(test_scratch("tiny.gguf"), &tiny);
-	if (model_open(&f.model, test_scratch("tiny.gguf"), NULL, &e) ||
-		measure_prompt(&f.capture, f.model, text, strlen(text), &o, NULL, NULL, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return f;
+	struct measured m = measured_model(TINY_QWEN2, 4);
+	measured_prompt(&m, text, (struct measure_options){.n_response = n_response, .response = response,
+		.response_bytes = response ? strlen(response) : 0, .seed = 5});
+	return m;
 }
 
-static void drop(struct finished *f)
-{
-	live_close(f->live);
-	capture_unref(f->capture);
-	model_close(f->model);
-}
-
-static const struct capture *truth_of(struct finished *f, const int *row, int n)
+static const struct capture *truth_of(struct measured *f, const int *row, int n)
 {
 	const struct capture *c = NULL;
 	struct err e = {0};
@@ -70,7 +50,7 @@ static void check_maps(const struct capture *got, const struct capture *want, do
 TEST(words, all_rows_are_the_truth_that_was_measured)
 {
 	for (int given = 0; given < 2; given++) {
-		struct finished f = finish(given ? answer : NULL, 20);
+		struct measured f = finish(given ? answer : NULL, 20);
 		int n = f.capture->n_response, *row = malloc((size_t)n * sizeof *row);
 		CHECK(!given || n > 64);
 		for (int i = 0; i < n; i++)
@@ -82,14 +62,14 @@ TEST(words, all_rows_are_the_truth_that_was_measured)
 		CHECK_INT(all->n_map, f.capture->n_map);
 		capture_unref(all);
 		free(row);
-		drop(&f);
+		measured_close(&f);
 	}
 }
 
 /* Rows one by one, any choice of them and its rest: the weighted mean of their truths is the whole truth. */
 TEST(words, parts_add_up)
 {
-	struct finished f = finish(answer, 0);
+	struct measured f = finish(answer, 0);
 	const struct capture *c = f.capture;
 	int n = c->n_response, n_in = 0, n_out = 0, *in = malloc((size_t)n * sizeof *in), *out = malloc((size_t)n * sizeof *out);
 	double *sum = calloc(map_size(c), sizeof *sum);
@@ -118,12 +98,12 @@ TEST(words, parts_add_up)
 	free(sum);
 	free(in);
 	free(out);
-	drop(&f);
+	measured_close(&f);
 }
 
 TEST(words, what_was_chosen_is_written_down_and_read_back)
 {
-	struct finished f = finish(NULL, 12);
+	struct measured f = finish(NULL, 12);
 	const struct capture *c, *back;
 	static const int row[] = {0, 2, 3, 4, 7};
 	struct err e = {0};
@@ -145,7 +125,7 @@ TEST(words, what_was_chosen_is_written_down_and_read_back)
 		capture_unref(back);
 	}
 	capture_unref(c);
-	drop(&f);
+	measured_close(&f);
 }
 
 static int stop(void *user, const char *stage, int64_t done, int64_t total)
@@ -158,7 +138,7 @@ static int stop(void *user, const char *stage, int64_t done, int64_t total)
 
 TEST(words, refusals_and_stops)
 {
-	struct finished f = finish(NULL, 6), mute = finish(NULL, 0);
+	struct measured f = finish(NULL, 6), mute = finish(NULL, 0);
 	const struct progress progress = {stop, NULL};
 	const struct capture *c;
 	struct err e;
@@ -169,6 +149,6 @@ TEST(words, refusals_and_stops)
 	CHECK_INT(words_truth(&c, mute.live, (int[]){0}, 1, NULL, &e), ERR_USE);
 	CHECK_INT(words_truth(&c, f.live, (int[]){1, 3}, 2, &progress, &e), ERR_CANCELLED);
 	CHECK(!c);
-	drop(&f);
-	drop(&mute);
+	measured_close(&f);
+	measured_close(&mute);
 }

@@ -114,25 +114,6 @@ int run_evict(struct evictions **out, struct live *l, const struct comparison *c
 
 /* ---- telling ---- */
 
-/* The response as text; by the caller freed. */
-static char *text_of(const struct model *m, const int32_t *id, int n, size_t *n_bytes)
-{
-	size_t bytes = 0, at = 0;
-	for (int i = 0; i < n; i++) {
-		model_piece(m, id[i], &bytes);
-		at += bytes;
-	}
-	char *text = malloc(at + 1);
-	at = 0;
-	for (int i = 0; text && i < n; i++) {
-		const char *piece = model_piece(m, id[i], &bytes);
-		memcpy(text + at, piece, bytes);
-		at += bytes;
-	}
-	*n_bytes = at;
-	return text;
-}
-
 static double largest_kl(const struct evicted_response *r)
 {
 	double most = 0;
@@ -153,7 +134,7 @@ static json_t *made_json(const struct evictions *v, const struct eviction_made *
 {
 	const struct evicted_response *r = made->response;
 	size_t n_bytes;
-	char *text = text_of(v->model, r->id, r->n, &n_bytes);
+	char *text = model_text(v->model, r->id, r->n, NULL, &n_bytes);
 	json_t *ids = json_array();
 	for (int i = 0; i < r->n; i++)
 		json_array_append_new(ids, json_integer(r->id[i]));
@@ -191,7 +172,7 @@ static void print_one(const struct evictions *v, const struct eviction_made *mad
 		snprintf(where, sizeof where, "parts at token %d", r->first_different);
 	printf("%-14s keep %5d  %5.1f %% of the cache  %-22s same likeliest token %5.1f %%  KL mean %.4f, largest %.3f\n", made->label,
 		made->budget, 100 * made->share, where, 100 * r->top_share, r->mean_kl, largest_kl(r));
-	char *text = text_of(v->model, r->id, r->n, &n_bytes);
+	char *text = model_text(v->model, r->id, r->n, NULL, &n_bytes);
 	if (text && r->first_different >= 0) {
 		fputs("    ", stdout);
 		print_visible(stdout, text, n_bytes);

@@ -58,22 +58,11 @@ static void job_free(void *state)
 /* Tokens as text: through a capture that has nothing else, since that is what texts are made of. */
 static int make_text(struct token_text *out, const struct model *m, const int32_t *id, int n, struct err *e)
 {
-	size_t bytes = 0, total = 0;
-	for (int i = 0; i < n; i++) {
-		model_piece(m, id[i], &bytes);
-		total += bytes;
-	}
+	size_t n_bytes;
 	int32_t *offset = malloc(((size_t)n + 1) * sizeof *offset);
-	char *text = malloc(total + 1);
+	char *text = offset ? model_text(m, id, n, offset, &n_bytes) : NULL;
 	const struct capture *c = NULL;
-	int rc = offset && text ? 0 : err_set(e, ERR_MEMORY, "no memory for a response of %d tokens", n);
-	for (int i = 0, at = 0; !rc && i <= n; i++) {
-		offset[i] = at;
-		const char *piece = i < n ? model_piece(m, id[i], &bytes) : "";
-		if (i < n)
-			memcpy(text + at, piece, bytes);
-		at += (int)bytes;
-	}
+	int rc = text ? 0 : err_set(e, ERR_MEMORY, "no memory for a response of %d tokens", n);
 	const struct capture parts = {.n_layer = 1, .n_head = 1, .n_kv_head = 1, .n_prompt = n, .token = id, .offset = offset, .text = text,
 		.complete = true};
 	if (!rc)
@@ -133,15 +122,9 @@ static int run_job(void *state, const struct errand_site *site, struct err *e)
 
 /* ---- back on the screen's thread ---- */
 
-static bool same_prompt(const struct capture *a, const struct capture *b)
-{
-	size_t n = (size_t)a->n_prompt + (size_t)a->n_response;
-	return a->n_prompt == b->n_prompt && a->n_response == b->n_response && !memcmp(a->token, b->token, n * sizeof *a->token);
-}
-
 void eviction_keep_if(struct eviction_view *v, const struct capture *c)
 {
-	if (v->of && !same_prompt(v->of, c))
+	if (v->of && !capture_same_tokens(v->of, c))
 		eviction_clear(v);
 }
 
@@ -182,7 +165,7 @@ static void job_done(struct app *app, void *state, int rc, const char *why)
 	struct eviction_job *job = state;
 	struct eviction_view *v = app->state[VIEW_EVICTION];
 	const struct snapshot *now = app->look.snap;
-	if (now && same_prompt(now->capture, job->snapshot->capture))
+	if (now && capture_same_tokens(now->capture, job->snapshot->capture))
 		take_rows(v, job);
 	if (rc && rc != ERR_CANCELLED)
 		app_say(app, ROLE_ERROR, "%s", why);
