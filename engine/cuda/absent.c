@@ -31,3 +31,8 @@ const struct backend_ops *cuda_backend(void)
 {
 	return NULL;
 }
+
+const struct step_ops *cuda_step_ops(void)
+{
+	return NULL;
+}

@@ -18,5 +18,7 @@ int cuda_measure(struct machine_rates *out, const struct model *m, struct err *e
 
 struct backend_ops;
 const struct backend_ops *cuda_backend(void); /* NULL when built without */
+struct step_ops;
+const struct step_ops *cuda_step_ops(void); /* the same; engine/train/step_ops.h */
 
 #endif

@@ -2,8 +2,7 @@
 #ifndef KVGLASS_ENGINE_TRAIN_LAYER_H
 #define KVGLASS_ENGINE_TRAIN_LAYER_H
 
-#include "engine/cpu/cpu.h"
-#include "engine/train/step.h"
+#include "engine/train/step_ops.h"
 
 /* What is kept of one layer; R = prompts * T rows. */
 struct tape {
@@ -18,44 +17,32 @@ struct tape {
 };
 
 struct train_step {
-	const struct model *model;
-	struct cpu *cpu; /* threads, kernels and panels of a CPU backend; its cache is not used */
-	struct step_limits limits;
-	int n_row;          /* T */
-	struct tape *tape;  /* (n_layer) */
-	float **mean;       /* (max_prompts) -> (n_layer, n_head, n): s, in a backward step dLoss/ds */
-	float *task;        /* (threads, task_floats) scratch of attention */
-	size_t task_floats;
+	struct step_shape shape;
+	const struct parameters *p; /* their shape; the values are vector[STEP_VALUE] */
+	const struct step_ops *ops;
+	struct step_device *device;
+	float *vector[N_STEP_VECTOR];
+	struct tape *tape; /* (n_layer) */
+	float **mean;      /* (max_prompts) -> (n_layer, n_head, n): s, in a backward step dLoss/ds */
 	/* of the layer at hand, (R, ...) */
-	float *normed, *act, *out;               /* inputs of products, recomputed; output of o and down */
-	float *d_out;                            /* (R, n_embd) gradient of the residual stream */
-	float *d_normed, *d_wide, *d_wide2;      /* (R, n_embd), (R, widest) twice */
-	float *d_q, *d_k, *d_v, *d_low;          /* (R, ...), (R, r) */
-	double *head_kl;                         /* (max_prompts, n_layer, n_head) */
-	int *offset;                             /* (max_prompts) tokens of each prompt: first position of its rows */
-	float *arena;                            /* owns every float above */
+	float *normed, *act, *out;          /* inputs of products, recomputed; output of o and down */
+	float *d_out;                       /* (R, n_embd) gradient of the residual stream */
+	float *d_normed, *d_wide, *d_wide2; /* (R, n_embd), (R, widest) twice */
+	float *d_q, *d_k, *d_v, *d_low;     /* (R, ...), (R, r) */
+	double *head_kl;                    /* (max_prompts, n_layer, n_head) */
+	int32_t *offset;                    /* (max_prompts) tokens of each prompt: first position of its rows */
+	double *host_kl;                    /* host: what head_kl came to, */
+	int32_t *host_offset;               /* and where offset comes from */
 };
 
 struct pass { /* one step_run() */
 	struct train_step *s;
-	const struct parameters *p;
 	const struct step_prompt *prompt;
 	int n_prompt, n_row; /* n_row: R */
-	int n_share;         /* prompts that the gradient is the mean over */
-	float *gradient;     /* or NULL */
+	double weight;       /* of a head's KL in the loss; 0: forward only */
 };
 
 void layer_forward(const struct pass *pass, int layer);  /* tape[layer].x -> tape[layer + 1].x, but for the last */
 void layer_backward(const struct pass *pass, int layer); /* d_out: gradient of the layer's output -> of its input */
-
-/* ---- attention.c: attention of the rows, one task for every (prompt, KV head) ---- */
-size_t row_attention_floats(const struct model *m, int n_row, int max_tokens); /* scratch of a task */
-void row_attention_forward(const struct pass *pass, int layer); /* tape q, k, v -> attended, lse, mean, head_kl */
-void row_attention_backward(const struct pass *pass, int layer); /* d_wide: gradient of attended -> d_q, d_k, d_v */
-
-static inline bool is_last_layer(const struct pass *pass, int layer)
-{
-	return layer == pass->s->model->info.n_layer - 1;
-}
 
 #endif

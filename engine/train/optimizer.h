@@ -12,17 +12,21 @@ struct optimizer_options {
 	int steps;       /* length of the schedule: cosine from lr to lr * floor */
 	float floor;
 };
-struct optimizer {
+/* Learning rate of update number `update`, from 0. */
+float optimizer_rate(const struct optimizer_options *options, int64_t update);
+
+/* One update of n values:  g = shrink * gradient;  first and second move towards g and g^2;
+ *     value -= rate * (first * by1 / (sqrt(second * by2) + eps) + weight_decay * value) */
+struct adamw {
+	float shrink, rate, beta1, beta2, by1, by2, eps, weight_decay;
 	size_t n;
-	float *first, *second; /* (n) moments */
-	int64_t step;          /* updates made */
+	const float *gradient;
+	float *first, *second, *value;
 };
-int optimizer_new(struct optimizer *o, size_t n); /* 0, or -1 without memory */
-void optimizer_free(struct optimizer *o);
-void optimizer_forget(struct optimizer *o); /* as it was new */
-/* Learning rate of update number `step`, from 0. */
-float optimizer_rate(const struct optimizer_options *options, int64_t step);
-/* One update in place. Returns the gradient's norm before clipping; NaN or infinity leaves everything untouched. */
-double optimizer_update(struct optimizer *o, const struct optimizer_options *options, const float *gradient, float *value);
+/* Its numbers for update `update` of a gradient of this norm; the arrays are the caller's to fill in. */
+struct adamw optimizer_move(const struct optimizer_options *options, int64_t update, double norm);
+
+double vector_square_sum(const float *x, size_t n); /* in double and in order */
+void adamw_update(const struct adamw *a);
 
 #endif

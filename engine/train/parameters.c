@@ -28,9 +28,20 @@ static void copy_b(const struct model *m, const struct lora *shape, int proj, co
 	}
 }
 
-static bool is_trained(const struct parameters *p, int layer, int proj, unsigned targets)
+static bool reaches_scores(int n_layer, int layer, int proj)
 {
-	return (targets >> proj & 1) && (layer < p->n_layer - 1 || has_heads(proj));
+	return layer < n_layer - 1 || has_heads(proj);
+}
+
+size_t parameters_count(const struct model *m, int n_lookahead, int r)
+{
+	size_t n = (size_t)n_lookahead * (size_t)m->info.n_embd;
+	for (int i = 0; i < m->info.n_layer * N_PROJ; i++) {
+		const struct weight *w = &m->layer[i / N_PROJ].proj[i % N_PROJ];
+		if (reaches_scores(m->info.n_layer, i / N_PROJ, i % N_PROJ))
+			n += (size_t)r * ((size_t)w->n_in + (size_t)w->n_out);
+	}
+	return n;
 }
 
 static const struct lora *lora_of(const struct lookahead *l, int layer, int proj)
@@ -46,7 +57,7 @@ static int place_adapters(struct parameters *p, const struct lookahead *start, u
 			const struct lora *lora = lora_of(start, layer, proj);
 			struct adapter_place *place = &p->place[layer * N_PROJ + proj];
 			*place = (struct adapter_place){NO_PARAMETER, NO_PARAMETER};
-			if (!lora->a || !is_trained(p, layer, proj, targets))
+			if (!lora->a || !(targets >> proj & 1) || !reaches_scores(p->n_layer, layer, proj))
 				continue;
 			if (p->r && lora->r != p->r)
 				return err_set(e, ERR_UNSUPPORTED, "adapters of ranks %d and %d: training takes one rank", p->r, lora->r);

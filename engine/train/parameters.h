@@ -28,6 +28,8 @@ struct parameters {
 /* targets: bits 1 << PROJ_*. The last layer holds q and k only: nothing else there can reach a score (methods.md C.2). */
 int parameters_new(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e);
 void parameters_free(struct parameters *p);
+/* n when every projection is trained that can be. */
+size_t parameters_count(const struct model *m, int n_lookahead, int r);
 
 /* Which tensor a vector like the values is not finite in, first of all those: "layer 3, up, B", "the soft tokens". Layers are searched from the
  * last one, where a backward pass begins. */

@@ -1,4 +1,4 @@
-#include "engine/train/row_ops.h"
+#include "engine/train/step_cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,8 +32,9 @@ static void gemm_piece(void *context, int piece, int thread)
 		atomic_store(&job->c->failure, ERR_MEMORY);
 }
 
-void row_gemm(struct cpu *c, const struct gemm *g)
+void row_gemm(struct step_device *d, const struct gemm *g)
 {
+	struct cpu *c = cpu_of(d);
 	struct gemm_job job = {.c = c, .g = g, .by_row = g->m >= g->n};
 	int side = job.by_row ? g->m : g->n;
 	threads_run(c->threads, (side + STRIPE - 1) / STRIPE, gemm_piece, &job);
@@ -87,20 +88,21 @@ static void norm_piece(void *context, int piece, int thread)
 	}
 }
 
-static void norm_run(struct cpu *c, const struct norm_rows *norm, const float *dy, float *out)
+static void norm_run(struct step_device *d, const struct norm_rows *norm, const float *dy, float *out)
 {
+	struct cpu *c = cpu_of(d);
 	struct norm_job job = {.c = c, .norm = norm, .dy = dy, .out = out};
 	threads_run(c->threads, (norm->n_row + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, norm_piece, &job);
 }
 
-void norm_forward(struct cpu *c, const struct norm_rows *norm, float *y)
+void row_norm(struct step_device *d, const struct norm_rows *op, float *y)
 {
-	norm_run(c, norm, NULL, y);
+	norm_run(d, op, NULL, y);
 }
 
-void norm_backward(struct cpu *c, const struct norm_rows *norm, const float *dy, float *dx)
+void row_norm_back(struct step_device *d, const struct norm_rows *op, const float *dy, float *dx)
 {
-	norm_run(c, norm, dy, dx);
+	norm_run(d, op, dy, dx);
 }
 
 /* ---- SwiGLU ----------------------------------------------------------------------------------------------------- */
@@ -109,19 +111,23 @@ enum { ELEMENTS_PER_PIECE = 8192 };
 
 struct swiglu_job {
 	struct cpu *c;
-	const float *gate, *up;
-	size_t n;
-	float *act;          /* forward: written; backward: d_act in, d_gate out */
-	float *d_up;         /* backward */
+	const struct swiglu_rows *op;
+	float *act;  /* forward: written; backward: d_act in, d_gate out */
+	float *d_up; /* backward */
 };
+
+static size_t piece_elements(const struct swiglu_job *job, size_t first)
+{
+	return job->op->n - first < ELEMENTS_PER_PIECE ? job->op->n - first : ELEMENTS_PER_PIECE;
+}
 
 static void swiglu_forward_piece(void *context, int piece, int thread)
 {
 	(void)thread;
 	const struct swiglu_job *job = context;
-	size_t first = (size_t)piece * ELEMENTS_PER_PIECE, n = job->n - first < ELEMENTS_PER_PIECE ? job->n - first : ELEMENTS_PER_PIECE;
-	memcpy(job->act + first, job->gate + first, n * sizeof(float));
-	job->c->simd->rows->swiglu(job->act + first, job->up + first, (int)n);
+	size_t first = (size_t)piece * ELEMENTS_PER_PIECE, n = piece_elements(job, first);
+	memcpy(job->act + first, job->op->gate + first, n * sizeof(float));
+	job->c->simd->rows->swiglu(job->act + first, job->op->up + first, (int)n);
 }
 
 /* silu' = sigma + silu (1 - sigma); sigma comes from the vectorised exponential, in place of d_up. */
@@ -129,8 +135,8 @@ static void swiglu_backward_piece(void *context, int piece, int thread)
 {
 	(void)thread;
 	const struct swiglu_job *job = context;
-	size_t first = (size_t)piece * ELEMENTS_PER_PIECE, n = job->n - first < ELEMENTS_PER_PIECE ? job->n - first : ELEMENTS_PER_PIECE;
-	const float *gate = job->gate + first, *up = job->up + first;
+	size_t first = (size_t)piece * ELEMENTS_PER_PIECE, n = piece_elements(job, first);
+	const float *gate = job->op->gate + first, *up = job->op->up + first;
 	float *d_act = job->act + first, *d_up = job->d_up + first;
 	for (size_t i = 0; i < n; i++)
 		d_up[i] = -fabsf(gate[i]);
@@ -144,24 +150,26 @@ static void swiglu_backward_piece(void *context, int piece, int thread)
 
 static void swiglu_run(struct cpu *c, struct swiglu_job job, threads_work *piece)
 {
-	threads_run(c->threads, (int)((job.n + ELEMENTS_PER_PIECE - 1) / ELEMENTS_PER_PIECE), piece, &job);
+	threads_run(c->threads, (int)((job.op->n + ELEMENTS_PER_PIECE - 1) / ELEMENTS_PER_PIECE), piece, &job);
 }
 
-void swiglu_forward(struct cpu *c, const float *gate, const float *up, size_t n, float *act)
+void row_swiglu(struct step_device *d, const struct swiglu_rows *op, float *act)
 {
-	swiglu_run(c, (struct swiglu_job){.c = c, .gate = gate, .up = up, .n = n, .act = act}, swiglu_forward_piece);
+	struct cpu *c = cpu_of(d);
+	swiglu_run(c, (struct swiglu_job){.c = c, .op = op, .act = act}, swiglu_forward_piece);
 }
 
-void swiglu_backward(struct cpu *c, const float *gate, const float *up, size_t n, float *d_act, float *d_up)
+void row_swiglu_back(struct step_device *d, const struct swiglu_rows *op, float *d_act, float *d_up)
 {
-	swiglu_run(c, (struct swiglu_job){.c = c, .gate = gate, .up = up, .n = n, .act = d_act, .d_up = d_up}, swiglu_backward_piece);
+	struct cpu *c = cpu_of(d);
+	swiglu_run(c, (struct swiglu_job){.c = c, .op = op, .act = d_act, .d_up = d_up}, swiglu_backward_piece);
 }
 
 /* ---- RoPE ------------------------------------------------------------------------------------------------------- */
 
-void rope_rows(struct cpu *c, const struct rope_rows *r, float *x)
+void row_rope(struct step_device *device, const struct rope_rows *r)
 {
-	(void)c;
+	(void)device;
 	int d = r->model->info.head_dim, half = d / 2;
 	int apart = r->model->rope_pairs == ROPE_HALVES ? half : 1, along = r->model->rope_pairs == ROPE_HALVES ? 1 : 2;
 	for (int row = 0; row < r->n_row; row++) {
@@ -170,7 +178,7 @@ void rope_rows(struct cpu *c, const struct rope_rows *r, float *x)
 			double angle = (double)(position * r->model->rope_inv_freq[i]);
 			float cosine = (float)cos(angle), sine = (float)(r->inverse ? -sin(angle) : sin(angle));
 			for (int head = 0; head < r->n_head; head++) {
-				float *pair = x + ((size_t)row * (size_t)r->n_head + (size_t)head) * (size_t)d + (size_t)(i * along);
+				float *pair = r->x + ((size_t)row * (size_t)r->n_head + (size_t)head) * (size_t)d + (size_t)(i * along);
 				float first = pair[0], second = pair[apart];
 				pair[0] = first * cosine - second * sine;
 				pair[apart] = second * cosine + first * sine;

@@ -21,12 +21,11 @@ struct trainer {
 	struct train_options options;
 	char *checkpoint, *note;
 	struct optimizer_options rule;
-	struct parameters parameters;
+	struct parameters parameters; /* the values as they were last asked for; the present ones are the step's */
 	float *start; /* parameters' values before the first step */
-	struct optimizer optimizer;
 	struct train_step *step;
+	int64_t updates; /* made */
 	struct step_prompt *prompt; /* (n_micro) of the run at hand */
-	float *gradient;
 	char identity[65]; /* of everything that the result depends on */
 };
 
@@ -110,11 +109,10 @@ static int open_parts(struct trainer *t, struct err *e)
 	rc = step_open(&t->step, t->model, &t->parameters, &limits, e);
 	if (rc)
 		return rc;
-	t->gradient = malloc(t->parameters.n * sizeof *t->gradient);
 	t->prompt = malloc((size_t)n_micro(o) * sizeof *t->prompt);
 	t->start = malloc(t->parameters.n * sizeof *t->start);
-	if (!t->gradient || !t->prompt || !t->start || optimizer_new(&t->optimizer, t->parameters.n))
-		return err_set(e, ERR_MEMORY, "no memory for %zu gradients", t->parameters.n);
+	if (!t->prompt || !t->start)
+		return err_set(e, ERR_MEMORY, "no memory for %zu parameters", t->parameters.n);
 	memcpy(t->start, t->parameters.value, t->parameters.n * sizeof *t->start);
 	t->rule = (struct optimizer_options){.lr = o->lr, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = o->weight_decay,
 		.clip = o->clip, .warmup = o->warmup, .steps = o->steps, .floor = 0.05f};
@@ -159,8 +157,6 @@ void trainer_close(struct trainer *t)
 		return;
 	step_close(t->step);
 	parameters_free(&t->parameters);
-	optimizer_free(&t->optimizer);
-	free(t->gradient);
 	free(t->start);
 	free(t->prompt);
 	free(t->target);
@@ -200,7 +196,7 @@ static int step_prompt_of(struct trainer *t, int number, struct step_prompt *out
 static int accumulate(struct trainer *t, const int *batch, double *loss, int64_t *tokens, struct err *e)
 {
 	const struct train_options *o = &t->options;
-	memset(t->gradient, 0, t->parameters.n * sizeof *t->gradient);
+	step_clear(t->step, STEP_GRADIENT);
 	for (int at = 0; at < o->batch; at += n_micro(o)) {
 		struct step_prompt *prompt = t->prompt;
 		int n = o->batch - at < n_micro(o) ? o->batch - at : n_micro(o);
@@ -210,9 +206,9 @@ static int accumulate(struct trainer *t, const int *batch, double *loss, int64_t
 				return rc;
 			*tokens += prompt[i].n;
 		}
-		struct step_request request = {.prompt = prompt, .n_prompt = n, .n_share = o->batch, .gradient = t->gradient};
+		struct step_request request = {.prompt = prompt, .n_prompt = n, .n_share = o->batch, .backward = true};
 		struct step_result result = {0};
-		int rc = step_run(t->step, &t->parameters, &request, &result, e);
+		int rc = step_run(t->step, &request, &result, e);
 		for (int i = 0; i < n && !rc; i++)
 			rc = target_check(t->store, batch[at + i], e);
 		if (rc)
@@ -229,11 +225,24 @@ static double seconds_now(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static int name_bad_gradient(struct trainer *t, struct err *e)
+{
+	char where[64];
+	float *gradient = malloc(t->parameters.n * sizeof *gradient);
+	int rc = gradient ? step_get(t->step, STEP_GRADIENT, gradient, e) : (int)err_set(e, ERR_NUMBER, "the gradient is not finite");
+	if (gradient && !rc) {
+		parameters_find_bad(&t->parameters, gradient, where, sizeof where);
+		rc = err_set(e, ERR_NUMBER, "the gradient of %s is not finite", where);
+	}
+	free(gradient);
+	return rc;
+}
+
 int trainer_step(struct trainer *t, struct train_report *report, struct err *e)
 {
 	const struct train_options *o = &t->options;
 	double begin = seconds_now();
-	int64_t step = t->optimizer.step;
+	int64_t step = t->updates;
 	int *batch = malloc(((size_t)o->batch + (size_t)t->n_target) * sizeof *batch);
 	if (!batch)
 		return err_set(e, ERR_MEMORY, "no memory for a batch of %d", o->batch);
@@ -244,21 +253,23 @@ int trainer_step(struct trainer *t, struct train_report *report, struct err *e)
 	free(batch);
 	if (rc)
 		return err_prefix(e, "step %lld", (long long)step + 1);
-	report->norm = optimizer_update(&t->optimizer, &t->rule, t->gradient, t->parameters.value);
+	rc = step_update(t->step, &t->rule, step, &report->norm, e);
 	report->seconds = seconds_now() - begin;
-	if (!isfinite(report->norm)) {
-		char where[64];
-		parameters_find_bad(&t->parameters, t->gradient, where, sizeof where);
-		return err_set(e, ERR_NUMBER, "step %lld: the gradient of %s is not finite", (long long)step + 1, where);
-	}
-	bool due = t->checkpoint && o->checkpoint_every > 0 && t->optimizer.step % o->checkpoint_every == 0;
+	if (!rc && !isfinite(report->norm))
+		rc = name_bad_gradient(t, e);
+	if (rc)
+		return err_prefix(e, "step %lld", (long long)step + 1);
+	t->updates++;
+	bool due = t->checkpoint && o->checkpoint_every > 0 && t->updates % o->checkpoint_every == 0;
 	return due ? trainer_save_checkpoint(t, e) : 0;
 }
 
 void trainer_rewind(struct trainer *t)
 {
-	memcpy(t->parameters.value, t->start, t->parameters.n * sizeof *t->start);
-	optimizer_forget(&t->optimizer);
+	step_put(t->step, STEP_VALUE, t->start);
+	step_clear(t->step, STEP_FIRST);
+	step_clear(t->step, STEP_SECOND);
+	t->updates = 0;
 }
 
 int trainer_judge(struct trainer *t, int target, double *loss, float *mean, double *head_kl, struct err *e)
@@ -269,7 +280,7 @@ int trainer_judge(struct trainer *t, int target, double *loss, float *mean, doub
 		return rc;
 	struct step_request request = {.prompt = &prompt, .n_prompt = 1};
 	struct step_result result = {.head_kl = head_kl, .mean = mean ? (float *const[]){mean} : NULL};
-	rc = step_run(t->step, &t->parameters, &request, &result, e);
+	rc = step_run(t->step, &request, &result, e);
 	rc = rc ? rc : target_check(t->store, target, e);
 	*loss = rc ? NAN : result.loss;
 	return rc;
@@ -277,7 +288,8 @@ int trainer_judge(struct trainer *t, int target, double *loss, float *mean, doub
 
 int trainer_export(struct trainer *t, struct lookahead **out, struct err *e)
 {
-	int rc = parameters_export(&t->parameters, t->model, out, e);
+	int rc = step_get(t->step, STEP_VALUE, t->parameters.value, e);
+	rc = rc ? rc : parameters_export(&t->parameters, t->model, out, e);
 	if (rc || !t->note)
 		return rc;
 	free((*out)->training);
@@ -293,33 +305,61 @@ static struct st_tensor floats(const char *name, const float *data, size_t n)
 		.n_bytes = n * sizeof(float)};
 }
 
+/* The vectors that a checkpoint keeps, by their names there. */
+static const struct {
+	const char *name;
+	enum step_vector vector;
+} kept[] = {{"value", STEP_VALUE}, {"first", STEP_FIRST}, {"second", STEP_SECOND}};
+enum { N_KEPT = sizeof kept / sizeof *kept };
+
 int trainer_save_checkpoint(struct trainer *t, struct err *e)
 {
 	size_t n = t->parameters.n;
-	struct st_tensor tensor[] = {floats("value", t->parameters.value, n), floats("first", t->optimizer.first, n),
-		floats("second", t->optimizer.second, n), {.name = "step", .dtype = ST_I64, .n_dim = 1, .dim = {1},
-		.data = (const uint8_t *)&t->optimizer.step, .n_bytes = sizeof t->optimizer.step}};
+	struct st_tensor tensor[N_KEPT + 1];
 	struct st_pair meta = {"kvglass.training", t->identity};
-	return t->checkpoint ? st_write(t->checkpoint, tensor, sizeof tensor / sizeof *tensor, &meta, 1, e) : 0;
+	if (!t->checkpoint)
+		return 0;
+	float *copy = malloc(N_KEPT * n * sizeof *copy);
+	int rc = copy ? 0 : (int)err_set(e, ERR_MEMORY, "no memory for a checkpoint of %zu parameters", n);
+	for (size_t i = 0; i < N_KEPT && !rc; i++) {
+		rc = step_get(t->step, kept[i].vector, copy + i * n, e);
+		tensor[i] = floats(kept[i].name, copy + i * n, n);
+	}
+	tensor[N_KEPT] = (struct st_tensor){.name = "step", .dtype = ST_I64, .n_dim = 1, .dim = {1}, .data = (const uint8_t *)&t->updates,
+		.n_bytes = sizeof t->updates};
+	rc = rc ? rc : st_write(t->checkpoint, tensor, N_KEPT + 1, &meta, 1, e);
+	free(copy);
+	return rc;
+}
+
+static int load_vector(struct trainer *t, const struct st_file *f, size_t which, float *copy, struct err *e)
+{
+	const struct st_tensor *tensor = st_find(f, kept[which].name);
+	size_t n = t->parameters.n;
+	if (!tensor || tensor->n_bytes != n * sizeof *copy)
+		return err_set(e, ERR_FORMAT, "%s: not a whole checkpoint", t->checkpoint);
+	int rc = st_read_f32(tensor, 0, n, copy, e);
+	if (!rc)
+		step_put(t->step, kept[which].vector, copy);
+	return rc;
 }
 
 static int load_checkpoint(struct trainer *t, const struct st_file *f, struct err *e)
 {
-	const struct st_tensor *value = st_find(f, "value"), *first = st_find(f, "first"), *second = st_find(f, "second"),
-		*step = st_find(f, "step");
+	const struct st_tensor *step = st_find(f, "step");
 	const char *identity = st_meta(f, "kvglass.training");
-	size_t n = t->parameters.n;
 	if (!identity || strcmp(identity, t->identity))
 		return err_set(e, ERR_USE, "%s is a checkpoint of other options, prompts or model: remove it, or train as it was begun",
 			t->checkpoint);
-	if (!value || !first || !second || !step || step->dtype != ST_I64 || step->n_bytes != sizeof t->optimizer.step ||
-		value->n_bytes != n * sizeof(float) || first->n_bytes != value->n_bytes || second->n_bytes != value->n_bytes)
+	if (!step || step->dtype != ST_I64 || step->n_bytes != sizeof t->updates)
 		return err_set(e, ERR_FORMAT, "%s: not a whole checkpoint", t->checkpoint);
-	int rc = st_read_f32(value, 0, n, t->parameters.value, e);
-	rc = rc ? rc : st_read_f32(first, 0, n, t->optimizer.first, e);
-	rc = rc ? rc : st_read_f32(second, 0, n, t->optimizer.second, e);
+	float *copy = malloc(t->parameters.n * sizeof *copy);
+	int rc = copy ? 0 : (int)err_set(e, ERR_MEMORY, "no memory for a checkpoint of %zu parameters", t->parameters.n);
+	for (size_t i = 0; i < N_KEPT && !rc; i++)
+		rc = load_vector(t, f, i, copy, e);
 	if (!rc)
-		memcpy(&t->optimizer.step, step->data, sizeof t->optimizer.step);
+		memcpy(&t->updates, step->data, sizeof t->updates);
+	free(copy);
 	return rc;
 }
 
@@ -340,6 +380,6 @@ static int read_checkpoint(struct trainer *t, int *resumed, struct err *e)
 	int changed = file_map_check(&map, e);
 	rc = changed ? changed : rc;
 	file_map_close(&map);
-	*resumed = rc ? 0 : (int)t->optimizer.step;
+	*resumed = rc ? 0 : (int)t->updates;
 	return rc;
 }

@@ -54,8 +54,8 @@ static double run_step(struct problem *p)
 	result.head_kl = p->head_kl = calloc((size_t)info->n_layer * (size_t)info->n_head, sizeof *p->head_kl);
 	const struct step_limits limits = {.max_prompts = 1, .max_tokens = p->prompt.n, .n_threads = 2};
 	CHECK_INT(step_open(&s, p->model, &p->parameters, &limits, NULL), 0);
-	CHECK_INT(step_run(s, &p->parameters, &(struct step_request){.prompt = &p->prompt, .n_prompt = 1, .gradient = p->gradient}, &result,
-		NULL), 0);
+	CHECK_INT(step_run(s, &(struct step_request){.prompt = &p->prompt, .n_prompt = 1, .backward = true}, &result, NULL), 0);
+	CHECK_INT(step_get(s, STEP_GRADIENT, p->gradient, NULL), 0);
 	step_close(s);
 	return result.loss;
 }
