@@ -9,12 +9,18 @@
 
 #include "analysis/live.h"
 
-/* row (n_row): response tokens counted from 0, ascending. *out is live_capture() with `truth` the mean over these
- * rows and `truth_even` that over the first, third, ... of them; metadata kvglass.truth_rows says which ("3-4,7"),
- * and is absent when all are chosen: truth is then what the measurement found. ERR_USE when the capture has no
- * response or a row is not there. Stage "words": response rows. On ERR_CANCELLED *out is NULL. */
-int words_truth(const struct capture **out, struct live *l, const int *row, int n_row,
-	const struct progress *progress, struct err *e);
+struct words_request {
+	const struct capture *base; /* whose other maps are kept beside truth; NULL: the live capture */
+	const int *row;             /* (n_row) response tokens counted from 0, ascending */
+	int n_row;
+	const struct progress *progress; /* stage "words": response rows */
+};
+/* *out is the base with `truth` the mean over these rows and `truth_even` that over the first, third, ... of them;
+ * metadata kvglass.truth_rows says which ("3-4,7"), and is absent when all are chosen. ERR_USE when the capture has no
+ * response or a row is not there. On ERR_CANCELLED *out is NULL. */
+int words_truth(const struct capture **out, struct live *l, const struct words_request *request, struct err *e);
+/* *out is the base (of the live prompt) with the truth that the measurement found, of the whole response. */
+int words_whole(const struct capture **out, struct live *l, const struct capture *base, struct err *e);
 
 /* Rows that a capture's truth is over, from its metadata: row (n_response) and how many. 0: all of them, or what is
  * written there are no rows of this response. */

@@ -59,9 +59,7 @@ int app_open(struct app *app, const struct screen_options *o, const struct theme
 {
 	struct evaluation_options evaluation = {.protocol = o->protocol, .seed = o->measure.seed, .preset = o->preset};
 	*app = (struct app){.options = o, .theme = *theme, .rows = LAYOUT_MIN_ROWS, .cols = LAYOUT_MIN_COLS};
-	app->protocol = o->preset ? o->preset->protocol : o->protocol;
-	app->preset = o->preset;
-	app->seed = o->measure.seed;
+	app->in_force = (struct in_force){o->preset ? o->preset->protocol : o->protocol, o->preset, o->measure.seed};
 	app->look.asked_budget = o->budget;
 	if (o->history)
 		history_load(&app->history, o->history);

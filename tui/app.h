@@ -47,12 +47,10 @@ struct app {
 	struct panel panel;
 	unsigned help_bit; /* where help was called from */
 
-	/* settings, and what of them is in force */
+	/* settings, and what of them the result that is shown is evaluated under */
 	struct switches switches;
 	bool settings_changed; /* since the program began: the next run takes them from there */
-	struct protocol protocol;
-	const struct preset *preset; /* or NULL */
-	uint64_t seed;
+	struct in_force in_force;
 	char *clipboard; /* text for the terminal's clipboard, to be taken; or NULL */
 	bool edit;       /* the prompt is to be given to the user's editor */
 	bool reopen; /* colours, characters or background were changed: the terminal is to be opened anew */

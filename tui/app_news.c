@@ -50,8 +50,22 @@ static void on_note(struct app *app, const struct note *note)
 	}
 }
 
+/* The same capture under another protocol: in the place where it is now, which may be another one than when it was asked for. */
+static bool take_again(struct app *app, const struct snapshot *s)
+{
+	if (app->look.snap && s->capture == app->look.snap->capture)
+		look_take(&app->look, s);
+	else if (app->pair.look.snap && s->capture == app->pair.look.snap->capture)
+		look_take(&app->pair.look, s);
+	else
+		return false;
+	return true;
+}
+
 static void on_snapshot(struct app *app, const struct snapshot *s)
 {
+	if (take_again(app, s))
+		return;
 	if (app->awaits_result)
 		results_begin(app);
 	else if (results_take_hidden(app, s))
@@ -87,7 +101,7 @@ void app_news(struct app *app)
 			on_note(app, &note);
 	}
 	const struct snapshot *other = worker_take_other(app->worker);
-	if (other)
+	if (other && !take_again(app, other))
 		pair_take(app, other);
 	while (worker_take_errand(app->worker, &errand))
 		errand.errand.done(app, errand.errand.state, errand.rc, errand.why);

@@ -50,8 +50,10 @@ void look_take(struct look *l, const struct snapshot *s)
 	/* others may have come before it */
 	int same = old && l->focus < old->n_series ? snapshot_find(s, old->series[l->focus].name) : 0;
 	l->focus = same < 0 ? 0 : same;
-	if (!l->moved && (!l->settled || s->capture->complete))
+	bool same_capture = old && old->capture == s->capture; /* under another protocol */
+	if (!l->moved && !same_capture && (!l->settled || s->capture->complete))
 		look_open_at_interest(l);
+	l->moved |= s->capture->complete; /* what is made of it later is looked at in the same place */
 	l->settled = !s->capture->complete && s->series[0].n_rows >= SETTLED_ROWS;
 	snapshot_unref(old);
 }

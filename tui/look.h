@@ -24,7 +24,7 @@ struct look {
 	int n_pane;       /* methods chosen as panes, by name; 0: the first ones */
 	char pane[LOOK_MAX_PANE][32];
 	bool settled;     /* truth is steady enough to stay where the cursor is until the run ends */
-	bool moved;       /* the user has chosen a place: new results leave it alone */
+	bool moved;       /* the place was chosen, by the user or with all that there is to know: new results leave it alone */
 
 	/* of this prompt: another one begins without */
 	struct spans marked;

@@ -5,14 +5,23 @@
 
 #include "tui/app.h"
 
+static struct kept_result shown_result(const struct app *app)
+{
+	struct kept_result r = {.snap = snapshot_ref(app->look.snap), .in_force = app->in_force, .unsaved = app->unsaved};
+	if (r.in_force.preset) /* the program's own copy changes with the next option */
+		r.in_force.preset = preset_find(r.in_force.preset->name);
+	snprintf(r.capture_path, sizeof r.capture_path, "%s", app->capture_path);
+	snprintf(r.prompt_name, sizeof r.prompt_name, "%s", app->prompt_name);
+	return r;
+}
+
 /* Exchanges what is shown and what waits. */
 static void exchange(struct app *app)
 {
-	struct kept_result shown = {.snap = snapshot_ref(app->look.snap), .unsaved = app->unsaved};
-	snprintf(shown.capture_path, sizeof shown.capture_path, "%s", app->capture_path);
-	snprintf(shown.prompt_name, sizeof shown.prompt_name, "%s", app->prompt_name);
+	struct kept_result shown = shown_result(app);
 	look_take(&app->look, app->other.snap);
 	app->unsaved = app->other.unsaved;
+	app->in_force = app->other.in_force;
 	snprintf(app->capture_path, sizeof app->capture_path, "%s", app->other.capture_path);
 	snprintf(app->prompt_name, sizeof app->prompt_name, "%s", app->other.prompt_name);
 	app->other = shown;
@@ -26,9 +35,7 @@ void results_begin(struct app *app)
 	if (app->shows_previous)
 		exchange(app);
 	snapshot_unref(app->other.snap);
-	app->other = (struct kept_result){.snap = snapshot_ref(app->look.snap), .unsaved = app->unsaved};
-	snprintf(app->other.capture_path, sizeof app->other.capture_path, "%s", app->capture_path);
-	snprintf(app->other.prompt_name, sizeof app->other.prompt_name, "%s", app->prompt_name);
+	app->other = shown_result(app);
 }
 
 bool results_take_hidden(struct app *app, const struct snapshot *s)

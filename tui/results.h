@@ -4,11 +4,20 @@
 
 #include <stdbool.h>
 
+#include "analysis/protocol.h"
+
 struct app;
 struct snapshot;
 
+struct in_force { /* what a result is evaluated under */
+	struct protocol protocol;
+	const struct preset *preset; /* that the protocol began from, or NULL */
+	uint64_t seed;
+};
+
 struct kept_result { /* the one that is not shown */
 	const struct snapshot *snap; /* held; NULL: there is none */
+	struct in_force in_force; /* it keeps it: options change the newest result */
 	char capture_path[4096], prompt_name[256];
 	bool unsaved;
 };

@@ -60,7 +60,7 @@ static void write_figure(struct app *app, const char *path)
 	const struct view *view = app_view(app->view);
 	const char *method[VIEW_MAX_FIGURE_METHOD];
 	struct figure_command command = {.capture = *app->capture_path ? app->capture_path : NULL,
-		.protocol = app->protocol, .preset = app->preset ? app->preset->name : NULL, .seed = app->seed,
+		.protocol = app->in_force.protocol, .preset = app->in_force.preset ? app->in_force.preset->name : NULL, .seed = app->in_force.seed,
 		.spec = figure_spec_default()};
 	struct err e;
 	command.spec.budget = app->look.budget;

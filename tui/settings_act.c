@@ -12,11 +12,11 @@
 
 static void evaluate_again(struct app *app)
 {
-	app->protocol = switches_protocol(&app->switches);
-	app->preset = switches_preset(&app->switches);
-	struct evaluation_options o = {.protocol = app->protocol, .seed = (uint64_t)app->switches.now.seed, .preset = app->preset};
-	app->seed = o.seed;
-	worker_set_evaluation(app->worker, &o);
+	app->in_force.protocol = switches_protocol(&app->switches);
+	app->in_force.preset = switches_preset(&app->switches);
+	struct evaluation_options o = {.protocol = app->in_force.protocol, .seed = (uint64_t)app->switches.now.seed, .preset = app->in_force.preset};
+	app->in_force.seed = o.seed;
+	worker_set_evaluation(app->worker, &o, app->look.snap, app->pair.look.snap);
 	app->work.busy = true; /* until its news are taken */
 }
 
@@ -38,9 +38,20 @@ static void follow(struct app *app, enum option_id id)
 		app->reopen = true;
 }
 
+/* The result before keeps the protocol that it was evaluated under: it is what the newest is held against. */
+static bool is_refused(struct app *app, enum option_id id)
+{
+	bool refused = app->shows_previous && (switches_is_protocol(id) || id == OPT_seed);
+	if (refused)
+		app_say(app, ROLE_WARN, "the result before stays under the protocol it was evaluated under; P is back to the newest");
+	return refused;
+}
+
 bool settings_change(struct app *app, enum option_id id, const char *value)
 {
 	struct err e;
+	if (is_refused(app, id))
+		return false;
 	if (switches_set(&app->switches, id, value, &e)) {
 		app_say(app, ROLE_ERROR, "%s", e.text);
 		return false;
@@ -107,6 +118,8 @@ void typed_set(struct app *app, const char *text)
 		say_setting(app, id);
 		return;
 	}
+	if (id != N_OPTION && is_refused(app, id))
+		return;
 	if (switches_set_named(&app->switches, name, !strcmp(rest, "default") ? NULL : rest, &id, &e)) {
 		app_say(app, ROLE_ERROR, "%s", e.text);
 		return;

@@ -93,12 +93,9 @@ struct order { /* n 0: all rows */
 static int run(void *state, const struct errand_site *site, struct err *e)
 {
 	const struct order *order = state;
+	const struct words_request chosen = {.base = errand_shown(site), .row = order->row, .n_row = order->n, .progress = site->progress};
 	const struct capture *c;
-	int rc = 0;
-	if (order->n > 0)
-		rc = words_truth(&c, site->live, order->row, order->n, site->progress, e);
-	else
-		c = capture_ref(live_capture(site->live));
+	int rc = order->n > 0 ? words_truth(&c, site->live, &chosen, e) : words_whole(&c, site->live, chosen.base, e);
 	if (!rc)
 		errand_publish(site, c);
 	return rc;

@@ -19,7 +19,7 @@ struct half {
 struct rerun {
 	struct live *live;
 	const struct capture *base;
-	const int *row;
+	const int *row; /* of the request */
 	int n_row;
 	struct half half[2]; /* rows 0, 2, ... and 1, 3, ... of those that were chosen */
 	double row_error;
@@ -137,16 +137,16 @@ static int check_rows(const struct capture *c, const int *row, int n_row, struct
 	return 0;
 }
 
-int words_truth(const struct capture **out, struct live *l, const int *row, int n_row,
-	const struct progress *progress, struct err *e)
+int words_truth(const struct capture **out, struct live *l, const struct words_request *request, struct err *e)
 {
-	struct rerun r = {.live = l, .base = live_capture(l), .row = row, .n_row = n_row};
+	struct rerun r = {.live = l, .base = request->base ? request->base : live_capture(l), .row = request->row,
+		.n_row = request->n_row};
 	*out = NULL;
-	int rc = check_rows(r.base, row, n_row, e);
+	int rc = check_rows(r.base, r.row, r.n_row, e);
 	if (!rc)
 		rc = plan(&r, e);
 	if (!rc)
-		rc = run(&r, progress, e);
+		rc = run(&r, request->progress, e);
 	if (!rc)
 		rc = make_capture(&r, out, e);
 	for (int i = 0; i < 2; i++) {
@@ -154,6 +154,20 @@ int words_truth(const struct capture **out, struct live *l, const int *row, int 
 		free(r.half[i].request);
 	}
 	return rc;
+}
+
+int words_whole(const struct capture **out, struct live *l, const struct capture *base, struct err *e)
+{
+	static const char *const name[] = {"truth", "truth_even"};
+	const struct capture_pair meta = {"kvglass.truth_rows", NULL};
+	struct capture_map map[2];
+	int n = 0;
+	for (int i = 0; i < 2; i++) {
+		const struct capture_map *measured = capture_find(live_capture(l), name[i]);
+		if (measured)
+			map[n++] = *measured;
+	}
+	return capture_replace(out, base, map, n, &meta, 1, e);
 }
 
 /* ---- reading the metadata ---- */

@@ -24,7 +24,7 @@ static const struct capture *truth_of(struct measured *f, const int *row, int n)
 {
 	const struct capture *c = NULL;
 	struct err e = {0};
-	if (words_truth(&c, f->live, row, n, NULL, &e))
+	if (words_truth(&c, f->live, &(struct words_request){.row = row, .n_row = n}, &e))
 		test_fail(__FILE__, __LINE__, "%s", e.text);
 	return c;
 }
@@ -142,12 +142,12 @@ TEST(words, refusals_and_stops)
 	const struct progress progress = {stop, NULL};
 	const struct capture *c;
 	struct err e;
-	CHECK_INT(words_truth(&c, f.live, (int[]){0, 0}, 2, NULL, &e), ERR_USE);
-	CHECK_INT(words_truth(&c, f.live, (int[]){6}, 1, NULL, &e), ERR_USE);
+	CHECK_INT(words_truth(&c, f.live, &(struct words_request){.row = (int[]){0, 0}, .n_row = 2}, &e), ERR_USE);
+	CHECK_INT(words_truth(&c, f.live, &(struct words_request){.row = (int[]){6}, .n_row = 1}, &e), ERR_USE);
 	CHECK(strstr(e.text, "row 6") && strstr(e.text, "has 6"));
-	CHECK_INT(words_truth(&c, f.live, NULL, 0, NULL, &e), ERR_USE);
-	CHECK_INT(words_truth(&c, mute.live, (int[]){0}, 1, NULL, &e), ERR_USE);
-	CHECK_INT(words_truth(&c, f.live, (int[]){1, 3}, 2, &progress, &e), ERR_CANCELLED);
+	CHECK_INT(words_truth(&c, f.live, &(struct words_request){0}, &e), ERR_USE);
+	CHECK_INT(words_truth(&c, mute.live, &(struct words_request){.row = (int[]){0}, .n_row = 1}, &e), ERR_USE);
+	CHECK_INT(words_truth(&c, f.live, &(struct words_request){.row = (int[]){1, 3}, .n_row = 2, .progress = &progress}, &e), ERR_CANCELLED);
 	CHECK(!c);
 	measured_close(&f);
 	measured_close(&mute);

@@ -135,6 +135,40 @@ TEST(modules_view, rows_and_numbers_come_by_themselves)
 	close_set(&s);
 }
 
+/* Chosen words stay when a switch is turned, and the other way round. */
+TEST(modules_view, chosen_words_and_switches_stand_side_by_side)
+{
+	struct stage_set s;
+	size_t n;
+	open_live(&s, true);
+	struct modules *m = open_view(&s);
+	float *as_trained = keep_prediction(&s, &n);
+	m->focus = PANE_LIVE;
+	m->live_line = LIVE_LORA;
+	act(&s, ACTION_SWITCH);
+	float *off = keep_prediction(&s, &n);
+	CHECK(farthest(as_trained, off, n) > 1e-4);
+	act(&s, ACTION_VIEW_TEXT);
+	act(&s, ACTION_WORDS);
+	act(&s, ACTION_TOGGLE_WORD);
+	act(&s, ACTION_ENTER);
+	const struct capture *c = s.app.look.snap->capture;
+	CHECK(capture_meta(c, "truth_rows") && capture_meta(c, "module_switches"));
+	CHECK_NEAR(farthest(off, prediction(&s), n), 0, 0);
+	act(&s, ACTION_VIEW_MODULES);
+	act(&s, ACTION_AS_TRAINED);
+	c = s.app.look.snap->capture;
+	CHECK(capture_meta(c, "truth_rows") && !capture_meta(c, "module_switches"));
+	CHECK_NEAR(farthest(as_trained, prediction(&s), n), 0, 0);
+	act(&s, ACTION_SWITCH);
+	act(&s, ACTION_ALL_WORDS);
+	c = s.app.look.snap->capture;
+	CHECK(!capture_meta(c, "truth_rows") && capture_meta(c, "module_switches"));
+	free(as_trained);
+	free(off);
+	close_set(&s);
+}
+
 TEST(modules_view, switches_move_the_prediction_and_back)
 {
 	struct stage_set s;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/synthetic.h"
+#include "tui/settings_act.h"
 
 static const struct theme plain = {DEPTH_RGB, true, false};
 
@@ -112,6 +113,24 @@ TEST(pair, the_same_prompt_is_one_cursor_over_both)
 	press(&t, "8");
 	press(&t, "x");
 	CHECK_STR(t.app.capture_path, t.a);
+	close_two(&t);
+}
+
+TEST(pair, another_protocol_is_that_of_both)
+{
+	struct two t;
+	open_two(&t, true);
+	const struct capture *a = t.app.look.snap->capture, *b = t.app.pair.look.snap->capture;
+	int token = t.app.look.token;
+	CHECK(settings_change(&t.app, OPT_pool, "max"));
+	press(&t, "x"); /* while it is evaluated */
+	app_wait_until_idle(&t.app);
+	CHECK(t.app.look.snap->capture == b && t.app.pair.look.snap->capture == a);
+	CHECK_INT(evaluation_protocol(t.app.look.snap->evaluation)->score.pool, POOL_MAX);
+	CHECK_INT(evaluation_protocol(t.app.pair.look.snap->evaluation)->score.pool, POOL_MAX);
+	CHECK(t.app.look.snap->serial != t.app.pair.look.snap->serial);
+	CHECK_INT(t.app.look.token, token);
+	check_swapped(&t, "lookahead");
 	close_two(&t);
 }
 

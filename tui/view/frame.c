@@ -26,7 +26,7 @@ void frame_progress(const struct worker_state *w, char *out, size_t out_bytes)
 {
 	char done[32], total[32], left[32];
 	*out = '\0';
-	if (!w->running)
+	if (!w->running && !w->errand)
 		return;
 	if (w->n_stage == 0) {
 		snprintf(out, out_bytes, "starting");
@@ -137,9 +137,28 @@ void frame_status(const struct app *app, struct grid *g, struct rect r)
 	grid_text(g, r, 0, r.cols - width - 1, strong, scope);
 }
 
+void frame_box(const struct app *app, struct grid *g, struct rect box, const char *title)
+{
+	struct style rule = theme_style(&app->theme, ROLE_RULE);
+	int right = box.cols - 1, bottom = box.rows - 1;
+	grid_fill(g, box, style_plain);
+	for (int col = 1; col < right; col++) {
+		grid_text(g, box, 0, col, rule, "\xe2\x94\x80");
+		grid_text(g, box, bottom, col, rule, "\xe2\x94\x80");
+	}
+	for (int row = 1; row < bottom; row++) {
+		grid_text(g, box, row, 0, rule, "\xe2\x94\x82");
+		grid_text(g, box, row, right, rule, "\xe2\x94\x82");
+	}
+	grid_text(g, box, 0, 0, rule, "\xe2\x94\x8c");
+	grid_text(g, box, 0, right, rule, "\xe2\x94\x90");
+	grid_text(g, box, bottom, 0, rule, "\xe2\x94\x94");
+	grid_text(g, box, bottom, right, rule, "\xe2\x94\x98");
+	grid_text_cut(g, box, 0, 2, box.cols - 4, theme_style(&app->theme, ROLE_STRONG), title);
+}
+
 /* ---- the last line ---- */
 
-/* The keys of neighbours that share a hint, then the word: "-+ keep". */
 static bool types_now(const struct app *app, int key)
 {
 	const struct view *v = app_view(app->view);
@@ -155,39 +174,80 @@ static int shown_key(const struct app *app, const struct action *a)
 	return key;
 }
 
-static int write_hint(const struct app *app, const struct action *list, int n, int i, char *out, size_t out_bytes)
+struct hint { /* "-+ keep": the keys of neighbours in the table that share a word */
+	char keys[32];
+	const char *word;
+	int width;
+	int urgency; /* 0 first */
+	bool shown;
+};
+enum { MAX_HINTS = 64, N_URGENCY = 5, HINT_GAP = 2 };
+
+/* Where there is no room for all: how to get help, what this screen alone has, what is turned most, the rest, and the keys that
+ * everybody tries anyway. */
+static int urgency(const struct action *a)
 {
+	bool own = __builtin_popcount(a->views & AT_RESULT) <= 2;
+	if (a->id == ACTION_HELP)
+		return 0;
+	if (a->group == GROUP_MOVE && (a->views & AT_RESULT))
+		return 4;
+	if (own)
+		return 1;
+	return a->group != GROUP_LOOK || a->id >= ACTION_VIEW_MAPS ? 3 : 2;
+}
+
+/* While there is nothing to look at yet, only what works without it. */
+static bool works_now(const struct app *app, const struct action *a)
+{
+	bool waits = !app->look.snap && (app_view(app->view)->bit & AT_RESULT);
+	return (a->views & app_where(app)) && (!waits || a->group == GROUP_LEAVE);
+}
+
+static int list_hints(const struct app *app, struct hint *out)
+{
+	int n, n_out = 0;
+	const struct action *list = action_list(&n);
 	char sign[16];
-	int at = 0, end = i;
-	*out = '\0';
-	for (; end < n && !strcmp(list[end].hint, list[i].hint); end++) {
-		int key = shown_key(app, &list[end]);
-		if ((list[end].views & app_where(app)) && key != K_NONE)
-			at += snprintf(out + at, out_bytes - (size_t)at, "%s", event_key_sign(key, sign));
+	for (int i = 0; i < n && n_out < MAX_HINTS; i++) {
+		const char *word = list[i].hint;
+		struct hint *last = n_out > 0 ? &out[n_out - 1] : NULL;
+		int key = *word && works_now(app, &list[i]) ? shown_key(app, &list[i]) : K_NONE;
+		if (key == K_NONE)
+			continue;
+		if (!last || strcmp(last->word, word)) {
+			last = &out[n_out++];
+			*last = (struct hint){.word = word, .urgency = urgency(&list[i])};
+		}
+		size_t used = strlen(last->keys);
+		snprintf(last->keys + used, sizeof last->keys - used, "%s", event_key_sign(key, sign));
+		last->width = glyph_width(last->keys, strlen(last->keys)) + 1 + glyph_width(word, strlen(word));
 	}
-	return end;
+	return n_out;
+}
+
+static void choose_hints(struct hint *hint, int n, int room)
+{
+	for (int level = 0; level < N_URGENCY; level++)
+		for (int i = 0; i < n; i++)
+			if (hint[i].urgency == level && hint[i].width <= room) { /* a shorter one may still fit */
+				hint[i].shown = true;
+				room -= hint[i].width + HINT_GAP;
+			}
 }
 
 static void draw_hints(const struct app *app, struct grid *g, struct rect r)
 {
 	struct style bar = theme_style(&app->theme, ROLE_BAR), strong = theme_style(&app->theme, ROLE_BAR_STRONG);
-	unsigned where = app_where(app);
-	int n, col = 1;
-	const struct action *list = action_list(&n);
-	for (int i = 0; i < n;) {
-		if (!*list[i].hint || !(list[i].views & where)) {
-			i++;
+	struct hint hint[MAX_HINTS];
+	int n = list_hints(app, hint), col = 1;
+	choose_hints(hint, n, r.cols - 2);
+	for (int i = 0; i < n; i++) {
+		if (!hint[i].shown)
 			continue;
-		}
-		char keys[64];
-		const struct action *a = &list[i];
-		i = write_hint(app, list, n, i, keys, sizeof keys);
-		int width = glyph_width(keys, strlen(keys)) + 1 + glyph_width(a->hint, strlen(a->hint));
-		if (!*keys || col + width > r.cols - 1)
-			continue; /* a shorter one may still fit */
-		col += grid_text(g, r, 0, col, strong, keys);
-		col += 1 + grid_text(g, r, 0, col + 1, bar, a->hint);
-		col += 2;
+		grid_text(g, r, 0, col, strong, hint[i].keys);
+		grid_text(g, r, 0, col + glyph_width(hint[i].keys, strlen(hint[i].keys)) + 1, bar, hint[i].word);
+		col += hint[i].width + HINT_GAP;
 	}
 }
 

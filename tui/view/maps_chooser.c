@@ -1,4 +1,5 @@
 /* The list of methods over the maps, to choose panes from. Every change shows at once in the panes behind it. */
+#include "tui/view/frame.h"
 #include "tui/view/maps.h"
 
 #include <stdio.h>
@@ -36,19 +37,6 @@ static void say_state(const struct app *app, int series, char *out, size_t out_b
 		*out = '\0';
 }
 
-static void draw_box(const struct app *app, struct grid *g, struct rect r)
-{
-	struct style rule = theme_style(&app->theme, ROLE_RULE);
-	for (int row = 0; row < r.rows; row++)
-		for (int col = 0; col < r.cols; col++) {
-			bool flat = row == 0 || row == r.rows - 1, upright = col == 0 || col == r.cols - 1;
-			bool left = col == 0, top = row == 0;
-			const char *sign = flat && upright ? (top ? left ? "\xe2\x94\x8c" : "\xe2\x94\x90" : left ? "\xe2\x94\x94" : "\xe2\x94\x98")
-				: flat ? "\xe2\x94\x80" : upright ? "\xe2\x94\x82" : " ";
-			grid_text(g, r, row, col, flat || upright ? rule : style_plain, sign);
-		}
-}
-
 void maps_draw_chooser(const struct app *app, const struct maps *m, struct grid *g)
 {
 	const struct look *l = &app->look;
@@ -57,8 +45,7 @@ void maps_draw_chooser(const struct app *app, const struct maps *m, struct grid 
 	int first = layout_scroll(0, m->choice, 1, shown, n);
 	struct rect box = {3, (app->cols - LIST_COLS) / 2, shown + FRAME + 1, LIST_COLS};
 	struct rect in = rect_sub(box, 1, 2, box.rows - 2, box.cols - 4);
-	draw_box(app, g, box);
-	grid_text(g, box, 0, 2, theme_style(&app->theme, ROLE_STRONG), " Panes, in the order they are chosen ");
+	frame_box(app, g, box, " Panes, in the order they are chosen ");
 	for (int row = 0; row < shown; row++) {
 		int series = first + row, order = order_of(pane, n_pane, series);
 		bool here = series == m->choice;

@@ -68,7 +68,6 @@ struct rows_task {
 	struct task task;
 	struct lookahead_switches sw;
 	uint8_t *layer_on;
-	const struct capture *base;
 	bool publish;
 	struct inspect_rows *rows;
 };
@@ -76,7 +75,6 @@ struct rows_task {
 static void rows_free(struct rows_task *t)
 {
 	inspect_rows_free(t->rows);
-	capture_unref(t->base);
 	free(t->layer_on);
 	free(t);
 }
@@ -90,8 +88,8 @@ static int rows_run(void *state, const struct errand_site *site, struct err *e)
 	int rc = present_modules(site, &modules, &own, e);
 	if (rc)
 		return rc;
-	struct inspect_request r = {.modules = modules, .switches = &t->sw, .base = t->base, .progress = site->progress};
-	r.rows = inspect_rows_bytes(t->base, modules->n_lookahead) <= MOST_ROW_BYTES;
+	struct inspect_request r = {.modules = modules, .switches = &t->sw, .base = errand_shown(site), .progress = site->progress};
+	r.rows = inspect_rows_bytes(r.base, modules->n_lookahead) <= MOST_ROW_BYTES;
 	rc = inspect_run(&c, &t->rows, site->live, &r, e);
 	if (!rc && t->publish)
 		errand_publish(site, c);
@@ -142,7 +140,7 @@ void modules_ask_rows(struct app *app, struct modules *m, bool publish)
 		return;
 	}
 	memcpy(layer_on, m->layer_on, (size_t)c->n_layer);
-	*t = (struct rows_task){.task = task_begin(m), .sw = modules_switches(m), .layer_on = layer_on, .base = capture_ref(c), .publish = publish};
+	*t = (struct rows_task){.task = task_begin(m), .sw = modules_switches(m), .layer_on = layer_on, .publish = publish};
 	t->sw.layer_on = layer_on;
 	order(app, m, &(struct errand){"lookahead rows", t, rows_run, rows_done, rows_drop});
 }
@@ -449,8 +447,8 @@ static int show_step(struct lesson *lesson, const struct train_task *t, const st
 	int rc = lesson_modules(lesson, &now, e);
 	if (rc)
 		return rc;
-	struct inspect_request r = {.modules = now};
-	r.rows = inspect_rows_bytes(live_capture(site->live), now->n_lookahead) <= MOST_ROW_BYTES;
+	struct inspect_request r = {.modules = now, .base = errand_shown(site)};
+	r.rows = inspect_rows_bytes(r.base, now->n_lookahead) <= MOST_ROW_BYTES;
 	rc = inspect_run(&c, &rows, site->live, &r, e);
 	if (!rc) {
 		school_give_rows(t->school, rows);

@@ -195,7 +195,7 @@ static void draw_live(const struct app *app, const struct modules *m, struct gri
 		return;
 	}
 	char title[120];
-	snprintf(title, sizeof title, "LIVE  Space switches, \xe2\x86\x90 \xe2\x86\x92 change, x as trained%s",
+	snprintf(title, sizeof title, "LIVE  Space switches, \xe2\x86\x90 \xe2\x86\x92 change, A as trained%s",
 		m->pending && !modules_training(m) ? " \xc2\xb7 measuring" : "");
 	modules_pane_title(app, m, g, PANE_LIVE, title);
 	for (int line = 0; line < N_LIVE_LINE; line++)

@@ -109,7 +109,7 @@ static void say_log(const struct module_facts *f, char *out, size_t out_bytes)
 
 static const char *keys_of(const struct school_view *v)
 {
-	return v->running ? "Enter pause" : "Enter start \xc2\xb7 Space one step \xc2\xb7 u undo \xc2\xb7 W keep \xc2\xb7 t prompts \xc2\xb7 \xe2\x86\x90 \xe2\x86\x92 rate";
+	return v->running ? "Enter pause" : "Enter start \xc2\xb7 Space one step \xc2\xb7 u undo \xc2\xb7 W keep \xc2\xb7 T prompts \xc2\xb7 \xe2\x86\x90 \xe2\x86\x92 rate";
 }
 
 static void draw_words(const struct app *app, const struct modules *m, struct grid *g, const struct school_view *v)

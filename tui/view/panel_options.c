@@ -9,6 +9,7 @@
 #include "tui/draw/layout.h"
 #include "tui/draw/number.h"
 #include "tui/settings_act.h"
+#include "tui/view/frame.h"
 
 enum { BOX_COLS = 68, LABEL_COLS = 10, VALUE_COLS = 24, MAX_SWAPPED = 12 };
 
@@ -44,7 +45,7 @@ static int preset_index(const struct app *app)
 	int n;
 	const struct preset *list = preset_list(&n);
 	for (int i = 0; i < n; i++)
-		if (app->preset && !strcmp(list[i].name, app->preset->name))
+		if (app->in_force.preset && !strcmp(list[i].name, app->in_force.preset->name))
 			return i;
 	return -1;
 }
@@ -60,7 +61,7 @@ static void turn_preset(struct app *app, int by)
 static void turn_choice(struct app *app, enum option_id id, int by)
 {
 	char word[24];
-	int n = 0, at = switch_value(&app->protocol, id);
+	int n = 0, at = switch_value(&app->in_force.protocol, id);
 	do
 		option_choice_word(id, n, word);
 	while (*word && ++n);
@@ -72,7 +73,7 @@ static void turn_choice(struct app *app, enum option_id id, int by)
 static void turn_number(struct app *app, int row, int by)
 {
 	const int *steps = row_table[row].steps;
-	int at = switch_value(&app->protocol, row_table[row].id), to = -1;
+	int at = switch_value(&app->in_force.protocol, row_table[row].id), to = -1;
 	char text[16];
 	for (int i = 0; steps[i] >= 0; i++) {
 		if (by > 0 && steps[i] > at && to < 0)
@@ -139,11 +140,11 @@ static void say_value(const struct app *app, int row, char *out, size_t out_byte
 	enum option_id id = row_table[row].id;
 	char word[24];
 	if (id == OPT_preset) {
-		snprintf(out, out_bytes, "%s", app->preset ? app->preset->name : "none");
+		snprintf(out, out_bytes, "%s", app->in_force.preset ? app->in_force.preset->name : "none");
 	} else if (row_table[row].steps) {
-		snprintf(out, out_bytes, "%d", switch_value(&app->protocol, id));
+		snprintf(out, out_bytes, "%d", switch_value(&app->in_force.protocol, id));
 	} else {
-		option_choice_word(id, switch_value(&app->protocol, id), word);
+		option_choice_word(id, switch_value(&app->in_force.protocol, id), word);
 		snprintf(out, out_bytes, "%s", word);
 	}
 }
@@ -153,10 +154,10 @@ static bool is_changed(const struct app *app, enum option_id id)
 {
 	const struct protocol usual = protocol_default();
 	if (id == OPT_preset)
-		return app->preset != NULL;
-	if (id == OPT_kernel && app->protocol.score.pool == POOL_NONE)
+		return app->in_force.preset != NULL;
+	if (id == OPT_kernel && app->in_force.protocol.score.pool == POOL_NONE)
 		return false;
-	return switch_value(&app->protocol, id) != switch_value(&usual, id);
+	return switch_value(&app->in_force.protocol, id) != switch_value(&usual, id);
 }
 
 static void draw_row(struct app *app, struct grid *g, struct rect in, int row)
@@ -164,7 +165,7 @@ static void draw_row(struct app *app, struct grid *g, struct rect in, int row)
 	const struct theme *t = &app->theme;
 	struct rect line = rect_sub(in, row, 0, 1, in.cols);
 	enum option_id id = row_table[row].id;
-	bool here = app->panel.row == row, idle = id == OPT_kernel && app->protocol.score.pool == POOL_NONE;
+	bool here = app->panel.row == row, idle = id == OPT_kernel && app->in_force.protocol.score.pool == POOL_NONE;
 	char value[48];
 	app->panel.place[row] = line;
 	say_value(app, row, value, sizeof value);
@@ -264,30 +265,15 @@ static void draw_swaps(struct app *app, struct grid *g, struct rect in)
 static void draw_note(const struct app *app, struct grid *g, struct rect line)
 {
 	const struct theme *t = &app->theme;
-	const char *map = app->preset ? preset_map(app->preset, app->look.snap->capture) : NULL;
-	if (app->preset && app->preset->map && !map)
+	const char *map = app->in_force.preset ? preset_map(app->in_force.preset, app->look.snap->capture) : NULL;
+	if (app->in_force.preset && app->in_force.preset->map && !map)
 		grid_printf(g, line, 0, 0, theme_style(t, ROLE_WARN), "this capture has no map %s, which the preset scores from",
-			app->preset->map);
-	else if (app->preset)
-		grid_text_cut(g, line, 0, 0, line.cols, theme_style(t, ROLE_DIM), app->preset->note);
-	else if (app->protocol.select.window != app->look.snap->capture->window && app->look.snap->capture->window > 0)
+			app->in_force.preset->map);
+	else if (app->in_force.preset)
+		grid_text_cut(g, line, 0, 0, line.cols, theme_style(t, ROLE_DIM), app->in_force.preset->note);
+	else if (app->in_force.protocol.select.window != app->look.snap->capture->window && app->look.snap->capture->window > 0)
 		grid_printf(g, line, 0, 0, theme_style(t, ROLE_DIM), "SnapKV's rows stay the capture's last %d",
 			app->look.snap->capture->window);
-}
-
-static void draw_frame(const struct app *app, struct grid *g, struct rect box)
-{
-	struct style rule = theme_style(&app->theme, ROLE_RULE);
-	grid_fill(g, box, style_plain);
-	for (int col = 0; col < box.cols; col++) {
-		bool left = col == 0, right = col == box.cols - 1;
-		grid_text(g, box, 0, col, rule, left ? "\xe2\x94\x8c" : right ? "\xe2\x94\x90" : "\xe2\x94\x80");
-		grid_text(g, box, box.rows - 1, col, rule, left ? "\xe2\x94\x94" : right ? "\xe2\x94\x98" : "\xe2\x94\x80");
-	}
-	for (int row = 1; row < box.rows - 1; row++) {
-		grid_text(g, box, row, 0, rule, "\xe2\x94\x82");
-		grid_text(g, box, row, box.cols - 1, rule, "\xe2\x94\x82");
-	}
 }
 
 void panel_draw(struct app *app, struct grid *g)
@@ -296,8 +282,7 @@ void panel_draw(struct app *app, struct grid *g)
 	struct rect box = {2, app->cols - BOX_COLS - 1, PANEL_ROWS + 1 + SWAP_ROWS + 2, BOX_COLS};
 	struct rect in = rect_sub(box, 1, 2, box.rows - 2, box.cols - 4);
 	app->panel.box = box;
-	draw_frame(app, g, box);
-	grid_text(g, box, 0, 2, theme_style(&app->theme, ROLE_STRONG), app->work.busy ? " OPTIONS \xc2\xb7 evaluating " : " OPTIONS ");
+	frame_box(app, g, box, app->work.busy ? " OPTIONS \xc2\xb7 evaluating " : " OPTIONS ");
 	for (int row = 0; row < PANEL_ROWS; row++)
 		draw_row(app, g, in, row);
 	draw_note(app, g, rect_sub(in, PANEL_ROWS, 2, 1, in.cols - 2));

@@ -383,8 +383,8 @@ static bool modules_act(struct app *app, void *state, enum action_id action)
 	case ACTION_LAST: move_rows(app, m, 1000000); break;
 	case ACTION_LINE_START: look_set_token(&app->look, 0); break;
 	case ACTION_LINE_END: look_set_token(&app->look, app->look.snap->capture->n_prompt - 1); break;
-	case ACTION_METHOD_NEXT: m->focus = (enum modules_pane)(((int)m->focus + 1) % n); break;
-	case ACTION_METHOD_PREV: m->focus = (enum modules_pane)(((int)m->focus + n - 1) % n); break;
+	case ACTION_PANE_NEXT: m->focus = (enum modules_pane)(((int)m->focus + 1) % n); break;
+	case ACTION_PANE_PREV: m->focus = (enum modules_pane)(((int)m->focus + n - 1) % n); break;
 	case ACTION_ZOOM_IN: look_zoom(&app->look, 1, modules_row_cols(&m->layout.pane[PANE_ROWS])); break;
 	case ACTION_ZOOM_OUT: look_zoom(&app->look, -1, modules_row_cols(&m->layout.pane[PANE_ROWS])); break;
 	default: return act_on_modules(app, m, action);
@@ -490,8 +490,8 @@ static const char *const reading[] = {
 	"ROWS: what each lookahead row reads of the prompt in the cursor's head, as lift, and how much the loss would grow without the row. "
 	"rows used: the loss with only the first rows.",
 	"LIVE switches run the rows again over the same prompt; every map, curve and number follows, and a capture that is saved says so. "
-	"x: as trained.",
-	"TRAINING: Enter starts on this prompt (t: on the prompts of a file) and pauses, Space makes one step, u undoes, W keeps the modules "
+	"A: as trained.",
+	"TRAINING: Enter starts on this prompt (T: on the prompts of a file) and pauses, Space makes one step, u undoes, W keeps the modules "
 	"as a file. b holds other modules beside these, or shows a training's log.",
 	"ADAPTERS: what each LoRA adds, as a share of the weight it is added to; ranks: how many singular values carry it.",
 	NULL,

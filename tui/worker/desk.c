@@ -64,6 +64,19 @@ static void evaluate(struct worker *w, const struct capture *c)
 }
 
 /* Beside what is shown. */
+static void evaluate_other(struct worker *w, const struct capture *c)
+{
+	const struct snapshot *made = make(w, c, NOTE_ERROR), *untaken;
+	if (!made)
+		return;
+	pthread_mutex_lock(&w->lock);
+	untaken = w->other;
+	w->other = made;
+	pthread_mutex_unlock(&w->lock);
+	snapshot_unref(untaken);
+	worker_tell(w);
+}
+
 static void open_other(struct worker *w, const char *path)
 {
 	struct err e;
@@ -72,14 +85,8 @@ static void open_other(struct worker *w, const char *path)
 		worker_note(w, NOTE_ERROR, e.text);
 		return;
 	}
-	const struct snapshot *made = make(w, c, NOTE_ERROR), *untaken;
+	evaluate_other(w, c);
 	capture_unref(c);
-	pthread_mutex_lock(&w->lock);
-	untaken = w->other;
-	w->other = made;
-	pthread_mutex_unlock(&w->lock);
-	snapshot_unref(untaken);
-	worker_tell(w);
 }
 
 static void say_model(struct worker *w, const struct model *m)
@@ -175,6 +182,15 @@ static bool may_evaluate(const struct worker *w)
 	return last || worker_now() >= w->rest_until;
 }
 
+/* With the lock held: the capture whose turn it is, taken out; NULL: none now. */
+static const struct capture *next_capture(struct worker *w, bool *other)
+{
+	*other = !may_evaluate(w);
+	const struct capture **from = *other ? &w->fresh_other : &w->fresh, *c = *from;
+	*from = NULL;
+	return c;
+}
+
 static void desk_sleep(struct worker *w)
 {
 	if (!w->fresh) {
@@ -191,24 +207,23 @@ void *desk_main(void *user)
 	struct worker *w = user;
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
+		bool other = false;
 		struct desk_job *job = w->queue;
-		const struct capture *fresh = !job && may_evaluate(w) ? w->fresh : NULL;
-		if (!job && !fresh) {
+		const struct capture *c = job ? NULL : next_capture(w, &other);
+		if (!job && !c) {
 			desk_sleep(w);
 			continue;
 		}
 		if (job)
 			w->queue = job->next;
-		else
-			w->fresh = NULL;
 		w->desk_busy = true;
 		pthread_mutex_unlock(&w->lock);
 		if (job) {
 			do_desk_job(w, job);
 			desk_job_free(job);
 		} else {
-			evaluate(w, fresh);
-			capture_unref(fresh);
+			(other ? evaluate_other : evaluate)(w, c);
+			capture_unref(c);
 		}
 		pthread_mutex_lock(&w->lock);
 		w->desk_busy = false;

@@ -193,7 +193,14 @@ bool worker_take_errand(struct worker *w, struct errand_result *out)
 
 void errand_publish(const struct errand_site *site, const struct capture *c)
 {
+	capture_unref(site->bench->shown);
+	site->bench->shown = capture_ref(c);
 	desk_give_capture(site->worker, c);
+}
+
+const struct capture *errand_shown(const struct errand_site *site)
+{
+	return site->bench->shown ? site->bench->shown : live_capture(site->live);
 }
 
 /* ---- what errands leave for each other ---- */

@@ -52,5 +52,8 @@ void *errand_kept(const struct errand_site *site, const char *name); /* NULL: no
 
 /* For run(): a capture to be shown now, as often as it likes (the desk takes the newest); takes the reference. */
 void errand_publish(const struct errand_site *site, const struct capture *c);
+/* For run(): the live capture as errands have changed it, which the next one changes further: chosen words stay under turned
+ * switches, and the other way round. Until the next errand_publish(). */
+const struct capture *errand_shown(const struct errand_site *site);
 
 #endif

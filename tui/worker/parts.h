@@ -41,6 +41,7 @@ struct bench {
 	struct model *model;
 	struct lookahead *modules;
 	struct live *live;
+	const struct capture *shown; /* the newest that an errand has published; NULL: the live one */
 	struct kept {
 		const char *name;
 		void *object;
@@ -68,6 +69,7 @@ struct worker {
 	struct desk_job *queue;
 	bool desk_busy;
 	const struct capture *fresh; /* to become a snapshot */
+	const struct capture *fresh_other; /* likewise, beside it, under another protocol than before */
 	const struct snapshot *last; /* newest snapshot made, for sharing */
 	const struct snapshot *news; /* not taken yet */
 	const struct snapshot *other; /* of a second capture, not taken yet */

@@ -63,6 +63,7 @@ static int read_prompt(const struct run_order *r, char **text, size_t *n, struct
 static void bench_clear(struct bench *b)
 {
 	errand_drop_kept(b);
+	capture_unref(b->shown);
 	live_close(b->live);
 	lookahead_free(b->modules);
 	model_close(b->model);

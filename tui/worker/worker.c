@@ -88,15 +88,19 @@ static void set_evaluation(struct worker *w, const struct evaluation_options *ev
 		w->preset = *evaluation->preset;
 }
 
-void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation)
+void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation, const struct snapshot *shown,
+	const struct snapshot *other)
 {
 	pthread_mutex_lock(&w->lock);
 	set_evaluation(w, evaluation);
-	if (!w->fresh && w->last)
-		w->fresh = capture_ref(w->last->capture);
+	const struct capture *stale = w->fresh_other;
+	if (!w->fresh && (w->news || shown)) /* what waits to be taken is newer than what is shown */
+		w->fresh = capture_ref(w->news ? w->news->capture : shown->capture);
+	w->fresh_other = other ? capture_ref(other->capture) : NULL;
 	w->rest_until = 0;
 	pthread_cond_signal(&w->desk_wake);
 	pthread_mutex_unlock(&w->lock);
+	capture_unref(stale);
 }
 
 int worker_open(struct worker **out, const struct evaluation_options *evaluation, struct err *e)
@@ -140,6 +144,7 @@ void worker_close(struct worker *w)
 		w->queue = next;
 	}
 	capture_unref(w->fresh);
+	capture_unref(w->fresh_other);
 	snapshot_unref(w->last);
 	snapshot_unref(w->news);
 	snapshot_unref(w->other);
@@ -330,7 +335,7 @@ void worker_take(struct worker *w, struct worker_state *state, const struct snap
 		memmove(w->note, w->note + 1, sizeof w->note - sizeof w->note[0]);
 		w->n_note--;
 	}
-	state->busy = w->running || state->errand || w->errand_done || w->desk_busy || w->fresh || w->queue || w->n_note > 0;
+	state->busy = w->running || state->errand || w->errand_done || w->desk_busy || w->fresh || w->fresh_other || w->queue || w->n_note > 0;
 	bool more = w->n_note > 0;
 	pthread_mutex_unlock(&w->lock);
 	if (more)

@@ -60,8 +60,10 @@ struct worker_state {
 };
 
 int worker_open(struct worker **out, const struct evaluation_options *evaluation, struct err *e);
-/* Another protocol, copied: what is shown is evaluated again under it, and what comes. */
-void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation);
+/* Another protocol, copied: what comes is evaluated under it, and the captures of these two again (NULL: none), as what is shown
+ * and as the second one. */
+void worker_set_evaluation(struct worker *w, const struct evaluation_options *evaluation, const struct snapshot *shown,
+	const struct snapshot *other);
 void worker_close(struct worker *w); /* cancels and waits; NULL is allowed */
 int worker_fd(const struct worker *w); /* readable when something is new */
 double worker_now(void); /* seconds on the monotonic clock */
