@@ -20,7 +20,7 @@ static struct {
 static void find(void)
 {
 	library.table = (struct cublas){cublasCreate_v2, cublasDestroy_v2, cublasSetStream_v2, cublasSetWorkspace_v2, cublasGemmEx,
-		cublasGetStatusString};
+		cublasGemmStridedBatchedEx, cublasGetStatusString};
 	library.found = true;
 }
 
@@ -51,7 +51,8 @@ static void find(void)
 	struct cublas *t = &library.table;
 	library.found = find_function(handle, "cublasCreate_v2", &t->create) && find_function(handle, "cublasDestroy_v2", &t->destroy) &&
 		find_function(handle, "cublasSetStream_v2", &t->set_stream) && find_function(handle, "cublasSetWorkspace_v2", &t->set_workspace) &&
-		find_function(handle, "cublasGemmEx", &t->gemm) && find_function(handle, "cublasGetStatusString", &t->status);
+		find_function(handle, "cublasGemmEx", &t->gemm) &&
+		find_function(handle, "cublasGemmStridedBatchedEx", &t->gemm_batch) && find_function(handle, "cublasGetStatusString", &t->status);
 }
 
 #endif

@@ -14,6 +14,11 @@ struct cublas {
 	cublasStatus_t (*gemm)(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, const void *alpha,
 		const void *a, cudaDataType type_a, int lda, const void *b, cudaDataType type_b, int ldb, const void *beta, void *c,
 		cudaDataType type_c, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algo);
+	/* n_batch products, the matrices of the next one `stride` elements further */
+	cublasStatus_t (*gemm_batch)(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, const void *alpha,
+		const void *a, cudaDataType type_a, int lda, long long stride_a, const void *b, cudaDataType type_b, int ldb, long long stride_b,
+		const void *beta, void *c, cudaDataType type_c, int ldc, long long stride_c, int n_batch, cublasComputeType_t compute,
+		cublasGemmAlgo_t algo);
 	const char *(*status)(cublasStatus_t status);
 };
 /* NULL, with the reason in e, when the library is not there. Loaded once for the process, which it outlives. */

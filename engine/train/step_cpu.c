@@ -124,10 +124,11 @@ static void adamw(struct step_device *d, const struct adamw *op)
 
 /* ---- products with stored weights ---- */
 
+/* In float32 whatever the model's precision: the way back is, and the lent backend has no room for rows rounded to bfloat16. */
 static void product(struct step_device *d, const struct row_product *op)
 {
 	cpu_products(cpu_of(d), &(struct product){.in = op->in, .n_row = op->n_row, .weight = op->weight, .bias = op->bias, .out = op->out,
-		.ld_out = op->weight->n_out}, 1);
+		.ld_out = op->weight->n_out, .exact = true}, 1);
 }
 
 static void product_back(struct step_device *d, const struct row_product_back *op)

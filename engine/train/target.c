@@ -1,5 +1,8 @@
 /* Targets that are missing are made: prompts in groups, their responses written together, each kept as a file whose name is the hash of
- * everything that it depends on. */
+ * everything that it depends on.
+ *
+ * On a CUDA device a group is one prompt, which its session answers itself: a recorded step reads the weights at the memory's rate, and
+ * together.h, which shares that reading among many, is the CPU's. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +19,14 @@ enum {
 	GROUP_TOKENS = 24576,  /* of all sessions of a group, prompts and responses: bounds their caches */
 };
 
-/* What a target depends on, hashed: format, model, prompt, response or the length of the model's own. */
+/* What a target depends on, hashed: format, model, its arithmetic where that is not float32, prompt, response or the length of the model's
+ * own. */
 static int target_path(const struct target_store *s, const struct target_request *r, char **path, struct err *e)
 {
 	size_t n_given = r->response ? (size_t)r->n_response : 0, n_int = 4 + (size_t)r->n + n_given;
 	int32_t *key = malloc(n_int * sizeof *key);
-	char hash[65], both[64 + 64 + 1];
+	char hash[65], all[64 + 64 + 16];
+	const char *precision = s->model->info.precision;
 	if (!key)
 		return err_set(e, ERR_MEMORY, "no memory for a target's name");
 	memcpy(key, (int32_t[]){VERSION, r->n, r->n_response, r->response != NULL}, 4 * sizeof *key);
@@ -30,8 +35,8 @@ static int target_path(const struct target_store *s, const struct target_request
 		memcpy(key + 4 + r->n, r->response, n_given * sizeof *key);
 	sha256_hex(key, n_int * sizeof *key, hash);
 	free(key);
-	snprintf(both, sizeof both, "%s%s", hash, s->model_sha256);
-	sha256_hex(both, strlen(both), hash);
+	snprintf(all, sizeof all, "%s%s%s", hash, s->model_sha256, strcmp(precision, "f32") ? precision : "");
+	sha256_hex(all, strlen(all), hash);
 	if (asprintf(path, "%s/%.32s.safetensors", s->folder, hash) < 0)
 		return err_set(e, ERR_MEMORY, "no memory for a target's name");
 	return 0;
@@ -116,6 +121,11 @@ static struct colsum_request truth_request(struct making *k, int count)
 	return (struct colsum_request){.first = k->request->n, .count = count, .step = 1, .n_key = k->request->n, .sum = k->truth};
 }
 
+static bool is_on_device(const struct model *m)
+{
+	return backend_for(m) != &backend_cpu;
+}
+
 static int given_response(struct making *k, const struct progress *progress, struct err *e)
 {
 	struct colsum_request truth = truth_request(k, k->request->n_response);
@@ -148,12 +158,18 @@ static int prepare(void *context, int i, struct err *e)
 	return rc;
 }
 
-static int respond(struct group *g, struct err *e)
+static int respond_alone(struct making *k, const struct progress *progress, struct err *e)
+{
+	struct colsum_request truth = truth_request(k, k->request->n_response);
+	const struct generate_options o = {.n_max = k->request->n_response, .colsum = &truth, .n_colsum = 1, .progress = progress};
+	bool stopped;
+	return session_generate(k->session, &o, k->response, &k->n_response, &stopped, e);
+}
+
+static int respond_together(struct group *g, const struct progress *progress, struct err *e)
 {
 	struct together_voice voice[GROUP_PROMPTS];
-	const struct progress progress = {response_progress, g->tally};
 	int of[GROUP_PROMPTS], n = 0;
-	int64_t most = 0;
 	for (int i = 0; i < g->n; i++) {
 		struct making *k = &g->making[i];
 		if (k->request->response)
@@ -164,12 +180,26 @@ static int respond(struct group *g, struct err *e)
 		if (rc)
 			return rc;
 		of[n++] = i;
-		most += k->request->n_response;
 	}
-	int rc = n ? together_generate(g->store->model, voice, n, g->store->n_threads, &progress, e) : 0;
-	tally_add(g->tally, most); /* those that ended early too */
+	int rc = n ? together_generate(g->store->model, voice, n, g->store->n_threads, progress, e) : 0;
 	for (int i = 0; i < n; i++)
 		g->making[of[i]].n_response = voice[i].n;
+	return rc;
+}
+
+static int respond(struct group *g, struct err *e)
+{
+	const struct progress progress = {response_progress, g->tally};
+	int64_t most = 0;
+	int rc = 0;
+	for (int i = 0; i < g->n; i++)
+		most += g->making[i].request->response ? 0 : g->making[i].request->n_response;
+	if (!is_on_device(g->store->model))
+		rc = respond_together(g, &progress, e);
+	for (int i = 0; i < g->n && !rc && is_on_device(g->store->model); i++)
+		if (!g->making[i].request->response)
+			rc = respond_alone(&g->making[i], &progress, e);
+	tally_add(g->tally, most); /* those that ended early too */
 	return rc;
 }
 
@@ -233,8 +263,8 @@ static int room_for(const struct target_store *s, const struct target_request *r
 static int gather_group(struct target_store *s, const struct target_request *request, int n, int first, struct group *g, struct err *e,
 	int *rc)
 {
-	int tokens = 0, i = first;
-	for (; i < n && g->n < GROUP_PROMPTS; i++) {
+	int tokens = 0, i = first, most = is_on_device(s->model) ? 1 : GROUP_PROMPTS;
+	for (; i < n && g->n < most; i++) {
 		char *path;
 		struct stat st;
 		*rc = target_path(s, &request[i], &path, e);
@@ -279,17 +309,21 @@ static int make_groups(struct target_store *s, const struct target_request *requ
 	return 0;
 }
 
-/* Tokens of the targets that are not there. */
-static int count_missing(const struct target_store *s, const struct target_request *request, int n, int64_t *tokens, struct err *e)
+/* Tokens of the targets that are not there, and of the longest. */
+static int count_missing(const struct target_store *s, const struct target_request *request, int n, int64_t *tokens, int *longest,
+	struct err *e)
 {
 	*tokens = 0;
+	*longest = 0;
 	for (int i = 0; i < n; i++) {
 		char *path;
 		struct stat st;
 		int rc = target_path(s, &request[i], &path, e);
 		if (rc)
 			return rc;
-		*tokens += stat(path, &st) ? request[i].n + request[i].n_response : 0;
+		int own = stat(path, &st) ? request[i].n + request[i].n_response : 0;
+		*longest = own > *longest ? own : *longest;
+		*tokens += own;
 		free(path);
 	}
 	return 0;
@@ -300,10 +334,10 @@ static int make_missing(struct target_store *s, const struct target_request *req
 {
 	struct tally tally = {.outer = progress, .lock = PTHREAD_MUTEX_INITIALIZER};
 	struct memory_estimate memory;
-	int rc = count_missing(s, request, n, &tally.total, e);
+	int longest, rc = count_missing(s, request, n, &tally.total, &longest, e);
 	if (rc)
 		return rc;
-	int tokens = tally.total < GROUP_TOKENS ? (int)tally.total : GROUP_TOKENS;
+	int tokens = is_on_device(s->model) ? longest : tally.total < GROUP_TOKENS ? (int)tally.total : GROUP_TOKENS;
 	model_estimate(s->model, tokens, 1, &memory);
 	if (memory.available && memory.kv + memory.scratch + memory.maps > memory.available)
 		return err_set(e, ERR_MEMORY, "making targets of %d tokens at once needs %.0f MiB, %.0f MiB are free", tokens,

@@ -1,4 +1,4 @@
-/* Several sessions written token by token at once, for training targets.
+/* Several sessions of the CPU written token by token at once, for training targets.
  *
  * A single row reads every weight for one token. Here the rows of all sessions share each product with the weights, on one backend
  * that leads; rotation, cache and attention stay each session's own and are shared out among the leader's threads. The numbers are those

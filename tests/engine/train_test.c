@@ -204,6 +204,40 @@ TEST(train, gradients_are_those_of_differences_qwen3)
 		.n_vocab = 50, .type = TYPE_Q4_1, .rope_pairs = ROPE_HALVES, .qk_norm = true, .seed = 7});
 }
 
+static void float32_whatever_the_precision(float *gradient, const char *precision, size_t *n)
+{
+	struct problem p;
+	struct parameters q;
+	struct train_step *s;
+	struct step_result result = {0};
+	problem_make(&p, &(struct loose_model_options){.n_layer = 2, .n_head = 4, .n_kv_head = 2, .head_dim = 16, .n_embd = 64, .n_ff = 64,
+		.n_vocab = 50, .type = TYPE_BF16, .rope_pairs = ROPE_HALVES, .seed = 8});
+	p.model->info.precision = precision;
+	CHECK_INT(parameters_new(&q, p.model, p.modules, ~0u, NULL), 0);
+	CHECK_INT(step_open(&s, p.model, &q, &(struct step_limits){.max_prompts = 2, .max_tokens = 32, .n_threads = 2}, NULL), 0);
+	CHECK_INT(step_run(s, &(struct step_request){.prompt = p.prompt, .n_prompt = 2, .backward = true}, &result, NULL), 0);
+	*n = q.n;
+	CHECK_INT(step_get(s, STEP_GRADIENT, gradient, NULL), 0);
+	step_close(s);
+	parameters_free(&q);
+	problem_free(&p);
+}
+
+/* A session in bfloat16 may be trained on: the CPU's steps are float32 all the same. */
+TEST(train, steps_of_a_bfloat16_model_are_float32)
+{
+	enum { ROOM = 1 << 16 };
+	float *gradient[2] = {calloc(ROOM, sizeof(float)), calloc(ROOM, sizeof(float))};
+	size_t n = 0;
+	if (!loose_model_has_bf16())
+		test_skip("this processor has no bfloat16 products");
+	for (int i = 0; loose_model_has_bf16() && i < 2; i++)
+		float32_whatever_the_precision(gradient[i], i ? "bf16" : "f32", &n);
+	CHECK(n <= ROOM && !memcmp(gradient[0], gradient[1], n * sizeof(float)));
+	free(gradient[0]);
+	free(gradient[1]);
+}
+
 /* methods.md C.3: dKL/ds_j = (1 - t_j / q_j) / sum(s), and it sums against s to nothing. */
 TEST(train, objective_and_its_derivative)
 {

@@ -20,6 +20,7 @@
                              * up to one more rounding of difference follows */
 #define TOL_LOSS 1e-5       /* mean KL of float32 attention against double */
 #define TOL_GRADIENT 1e-4   /* of a tensor's gradient norm: differences of step 4e-3 (error of their third order) and float32 sums */
+#define TOL_TRAINED 2e-5    /* losses of a few updates: Adam moves by the sign of gradients that are near nothing, and rounding can turn it */
 #define TOL_F64_SUM 1e-12   /* sums of some hundred float64 terms that add up to about 1, in another order */
 #define TOL_EPS 1.2e-7      /* one float32 rounding, relative */
 #define TOL_BF16_ROUND 3.9e-3 /* one rounding to bfloat16 (2^-9), of a float32 that may itself fall to the other side of it */

@@ -108,13 +108,12 @@ static int check_memory(const struct job *job, struct err *e)
 static int open_all(struct job *job, struct err *e)
 {
 	const struct options *o = job->o;
-	const struct model_options options = {.device = DEVICE_CPU, .precision = PRECISION_F32};
 	if (asprintf(&job->checkpoint, "%s.checkpoint", o->output) < 0 || asprintf(&job->log_path, "%s.log", o->output) < 0)
 		return err_set(e, ERR_MEMORY, "no memory for a path");
 	if (!o->resume && access(job->checkpoint, F_OK) == 0)
 		return err_set(e, ERR_USE, "%s is there from an earlier training: --resume goes on with it; remove it to begin anew",
 			job->checkpoint);
-	int rc = model_open(&job->model, o->model, &options, e);
+	int rc = prompt_open_model(&job->model, o, e);
 	rc = rc ? rc : settings_modules(&job->start, job->model, o, e);
 	rc = rc ? rc : read_prompts(job, &job->prompts, &o->prompts, "prompts", e);
 	rc = rc ? rc : read_prompts(job, &job->held_out, &o->eval, "held-out prompts", e);
@@ -166,13 +165,16 @@ static char *training_note(const struct job *job)
 {
 	const struct options *o = job->o;
 	char *note = NULL;
-	char from[200] = "";
+	char from[200] = "", where[64] = "";
+	const struct model_info *m = model_info(job->model);
 	if (job->start)
 		snprintf(from, sizeof from, " -l %.100s (sha256 %.16s)", job->start->name, job->start->sha256);
+	if (strcmp(m->device, "cpu"))
+		snprintf(where, sizeof where, ", %s on a CUDA device", m->precision);
 	if (asprintf(&note, "kvglass " KVGLASS_VERSION " train%s --lookahead %lld --rank %lld --alpha %g --lr %g --warmup %lld --batch %lld "
-			"--steps %lld --response-tokens %lld --seed %lld; %d prompts", from, (long long)o->lookahead, (long long)o->rank, o->lora_alpha,
+			"--steps %lld --response-tokens %lld --seed %lld; %d prompts%s", from, (long long)o->lookahead, (long long)o->rank, o->lora_alpha,
 			o->lr, (long long)o->warmup, (long long)o->batch, (long long)o->steps, (long long)o->response_tokens,
-			(long long)o->seed, job->n_target) < 0)
+			(long long)o->seed, job->n_target, where) < 0)
 		return NULL;
 	return note;
 }
