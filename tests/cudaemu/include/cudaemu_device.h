@@ -75,11 +75,22 @@ struct cudaemu_launch_request {
 };
 void cudaemu_queue_kernel(const cudaemu_launch_request &request);
 
+/* Bytes between members hold whatever was there, which the search could take for an address. */
+template <class T> void cudaemu_clear_padding(T &argument)
+{
+#if __has_builtin(__builtin_clear_padding)
+	__builtin_clear_padding(&argument);
+#else
+	(void)argument;
+#endif
+}
+
 /* What CUDA_LAUNCH becomes. Arguments become the kernel's parameters now, as a launch does it. Errors are found by cudaGetLastError(). */
 template <class... P, class... A>
 void cudaemu_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, A &&...argument)
 {
 	std::tuple<P...> arguments(static_cast<P>(argument)...);
+	std::apply([](P &...p) { (cudaemu_clear_padding(p), ...); }, arguments);
 	cudaemu_queue_kernel({name, (const void *)kernel, grid, block, shared_bytes, stream, &arguments, sizeof arguments,
 		[=] { std::apply(kernel, arguments); }});
 }
