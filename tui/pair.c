@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "tui/app.h"
+#include "tui/pair_common.h"
 #include "tui/view/kept.h"
 
 void pair_free(struct two_captures *p)
 {
 	look_free(&p->look);
+	pair_common_free(p->common);
 	*p = (struct two_captures){0};
 }
 
@@ -191,13 +193,16 @@ struct pair_swap pair_swapped(struct app *app, int series)
 		look_k(there) >= 0};
 	if (!out.known)
 		return out;
+	if (s.kv_head < 0)
+		pair_common_ask(app);
 	const int forth[2] = {here->snap->series[series].method, there->snap->series[same].method}, back[2] = {forth[1], forth[0]};
 	for (int layer = s.layer < 0 ? 0 : s.layer; layer <= (s.layer < 0 ? here->snap->capture->n_layer - 1 : s.layer); layer++)
 		for (int unit = s.kv_head < 0 ? 0 : s.kv_head; unit <= (s.kv_head < 0 ? units - 1 : s.kv_head); unit++, heads++) {
 			const int place[2] = {layer, unit};
 			const int k[2] = {look_k_of(here, forth[0], layer, unit), look_k_of(there, forth[1], layer, unit)}, k_back[2] = {k[1], k[0]};
-			out.here += count_only(here, there, forth, place, k);
-			out.there += count_only(there, here, back, place, k_back);
+			int common = k[0] == k[1] ? pair_common_picks(app->pair.common, here->snap, there->snap, series, layer * units + unit, k[0]) : -1;
+			out.here += common >= 0 ? k[0] - common : count_only(here, there, forth, place, k);
+			out.there += common >= 0 ? k[0] - common : count_only(there, here, back, place, k_back);
 		}
 	out.here /= heads;
 	out.there /= heads;

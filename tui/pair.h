@@ -10,6 +10,7 @@
 
 struct app;
 
+struct pair_common;
 struct two_captures { /* zeroed: there is no other capture */
 	struct look look; /* of the capture that is not shown; its snap is NULL when there is none */
 	char path[4096];  /* of it; "" when it is in no file */
@@ -18,6 +19,8 @@ struct two_captures { /* zeroed: there is no other capture */
 	bool from_run, unsaved;
 	bool swapped;     /* the second one is shown */
 	bool differ;      /* what only one of them keeps is marked */
+	struct pair_common *common; /* picks in common, for numbers at any budget; NULL: not counted yet */
+	int common_asked[2];        /* serials of the snapshots it was last asked for */
 };
 
 void pair_free(struct two_captures *p);

@@ -19,7 +19,13 @@ struct regions {
 	int *tokens;     /* (n_layer, n_region) */
 	double *mass;    /* (n_layer, n_unit, n_region) share of the unit's truth on the prompt; NULL without truth */
 	double *total;   /* (n_layer, n_unit) truth's mass on the prompt; NULL without truth */
+	struct steps {   /* of a prepared method: what its first 0, STEP, 2 STEP, ... candidates come to; NULL: not prepared */
+		double *kept, *covered; /* (n_layer, n_unit, n_step, n_region); covered NULL without truth */
+	} *steps;        /* (n_method) */
+	int n_method, n_step;
 };
+
+enum { STEP = 256 };
 
 const char *token_class_name(enum token_class c)
 {
@@ -125,11 +131,12 @@ static bool make_room(struct regions *r)
 	r->part = malloc((size_t)c->n_prompt);
 	r->span = malloc((size_t)r->n_span * sizeof *r->span + 1);
 	r->tokens = malloc(layers * regions * sizeof *r->tokens);
+	r->steps = calloc((size_t)r->n_method + 1, sizeof *r->steps);
 	if (r->truth) {
 		r->mass = calloc(rows * regions, sizeof *r->mass);
 		r->total = calloc(rows, sizeof *r->total);
 	}
-	return r->class && r->part && r->span && r->tokens && (!r->truth || (r->mass && r->total));
+	return r->class && r->part && r->span && r->tokens && r->steps && (!r->truth || (r->mass && r->total));
 }
 
 int regions_open(struct regions **out, const struct evaluation *ev, const struct region_span *span, int n_span,
@@ -144,8 +151,9 @@ int regions_open(struct regions **out, const struct evaluation *ev, const struct
 	double *scratch = malloc((size_t)(REGION_SPAN + n_span) * sizeof *scratch);
 	if (r) {
 		*r = (struct regions){.ev = ev, .capture = c, .n_unit = evaluation_n_unit(ev), .n_span = n_span,
-			.n_region = REGION_SPAN + n_span, .truth = evaluation_has_truth(ev) ? capture_find(c, "truth") : NULL};
+			.n_region = REGION_SPAN + n_span, .n_method = evaluation_n_method(ev), .truth = evaluation_has_truth(ev) ? capture_find(c, "truth") : NULL};
 		r->n_candidate = evaluation_n_candidate(ev, &r->first);
+		r->n_step = r->n_candidate / STEP + 1;
 	}
 	if (!r || !scratch || !make_room(r))
 		rc = err_set(e, ERR_MEMORY, "regions of %d tokens: out of memory", c->n_prompt);
@@ -178,6 +186,11 @@ void regions_close(struct regions *r)
 	free(r->tokens);
 	free(r->mass);
 	free(r->total);
+	for (int i = 0; r->steps && i < r->n_method; i++) {
+		free(r->steps[i].kept);
+		free(r->steps[i].covered);
+	}
+	free(r->steps);
 	free(r);
 }
 
@@ -204,35 +217,95 @@ struct tally { /* (n_region) each */
 	int n_head, n_truth, n_layer; /* n_truth: heads in which truth reads anything */
 };
 
-static void keep_position(const struct regions *r, struct tally *t, int layer, int unit, int j)
+/* sign -1 takes a position out again. covered may be NULL. */
+static void keep_position(const struct regions *r, int layer, int unit, int j, double sign, double *kept, double *covered)
 {
-	add_position(r, layer, j, 1, t->kept);
-	t->n_kept++;
-	if (!r->truth)
-		return;
-	double total = r->total[(size_t)layer * (size_t)r->n_unit + (size_t)unit];
+	double total = r->truth ? r->total[(size_t)layer * (size_t)r->n_unit + (size_t)unit] : 0;
+	add_position(r, layer, j, sign, kept);
 	if (total > 0)
-		add_position(r, layer, j, truth_at(r, layer, unit, j) / total, t->covered);
+		add_position(r, layer, j, sign * truth_at(r, layer, unit, j) / total, covered);
+}
+
+static void add_all(double *to, const double *from, int n)
+{
+	for (int i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+/* The first k of a ranking: from the nearest step that is known, forwards or back. */
+static void tally_chosen(const struct regions *r, struct tally *t, int method, int layer, int unit, int k)
+{
+	const struct steps *s = &r->steps[method];
+	const uint32_t *order = evaluation_order(r->ev, method, layer, unit);
+	int step = s->kept ? (k + STEP / 2) / STEP : 0;
+	step = step < r->n_step ? step : r->n_step - 1;
+	if (step > 0) {
+		size_t at = (((size_t)layer * (size_t)r->n_unit + (size_t)unit) * (size_t)r->n_step + (size_t)step) * (size_t)r->n_region;
+		add_all(t->kept, s->kept + at, r->n_region);
+		if (s->covered)
+			add_all(t->covered, s->covered + at, r->n_region);
+	}
+	for (int i = step * STEP; i < k; i++)
+		keep_position(r, layer, unit, r->first + (int)order[i], 1, t->kept, t->covered);
+	for (int i = step * STEP - 1; i >= k; i--)
+		keep_position(r, layer, unit, r->first + (int)order[i], -1, t->kept, t->covered);
 }
 
 static void tally_head(const struct regions *r, struct tally *t, int method, int layer, int unit, int k)
 {
 	size_t row = (size_t)layer * (size_t)r->n_unit + (size_t)unit;
-	int after = r->first + r->n_candidate;
+	int after = r->first + r->n_candidate, n = r->capture->n_prompt;
 	k = k < r->n_candidate ? k : r->n_candidate;
-	for (int j = 0; j < r->first && j < r->capture->n_prompt; j++)
-		keep_position(r, t, layer, unit, j);
-	for (int j = after; j < r->capture->n_prompt; j++)
-		keep_position(r, t, layer, unit, j);
-	const uint32_t *order = k > 0 ? evaluation_order(r->ev, method, layer, unit) : NULL;
-	for (int i = 0; i < k; i++)
-		keep_position(r, t, layer, unit, r->first + (int)order[i]);
+	for (int j = 0; j < r->first && j < n; j++)
+		keep_position(r, layer, unit, j, 1, t->kept, t->covered);
+	for (int j = after; j < n; j++)
+		keep_position(r, layer, unit, j, 1, t->kept, t->covered);
+	if (k > 0)
+		tally_chosen(r, t, method, layer, unit, k);
+	t->n_kept += (k > 0 ? k : 0) + (r->first < n ? r->first : n) + (after < n ? n - after : 0);
 	t->n_head++;
 	if (!r->truth || !(r->total[row] > 0))
 		return;
 	t->n_truth++;
 	for (int i = 0; i < r->n_region; i++)
 		t->truth[i] += r->mass[row * (size_t)r->n_region + (size_t)i] / r->total[row];
+}
+
+static void fill_steps(const struct regions *r, struct steps *s, int method, int layer, int unit)
+{
+	size_t n = (size_t)r->n_region, at = ((size_t)layer * (size_t)r->n_unit + (size_t)unit) * (size_t)r->n_step * n;
+	const uint32_t *order = evaluation_order(r->ev, method, layer, unit);
+	double *kept = s->kept + at, *covered = s->covered ? s->covered + at : NULL;
+	for (int step = 1; step < r->n_step; step++) {
+		memcpy(kept + n, kept, n * sizeof *kept);
+		kept += n;
+		if (covered) {
+			memcpy(covered + n, covered, n * sizeof *covered);
+			covered += n;
+		}
+		for (int i = (step - 1) * STEP; i < step * STEP; i++)
+			keep_position(r, layer, unit, r->first + (int)order[i], 1, kept, covered);
+	}
+}
+
+int regions_prepare(struct regions *r, int method, struct err *e)
+{
+	struct steps *s = &r->steps[method];
+	size_t n = (size_t)r->capture->n_layer * (size_t)r->n_unit * (size_t)r->n_step * (size_t)r->n_region;
+	if (s->kept || r->n_candidate == 0)
+		return 0;
+	s->kept = calloc(n, sizeof *s->kept);
+	s->covered = r->truth ? calloc(n, sizeof *s->covered) : NULL;
+	if (!s->kept || (r->truth && !s->covered)) {
+		free(s->kept);
+		free(s->covered);
+		*s = (struct steps){0};
+		return err_set(e, ERR_MEMORY, "regions of %d tokens: out of memory", r->capture->n_prompt);
+	}
+	for (int layer = 0; layer < r->capture->n_layer; layer++)
+		for (int unit = 0; unit < r->n_unit; unit++)
+			fill_steps(r, s, method, layer, unit);
+	return 0;
 }
 
 void regions_numbers(const struct regions *r, int method, struct scope s, const int *k, struct region_numbers *out)

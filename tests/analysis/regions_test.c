@@ -144,11 +144,11 @@ static void check_near(double got, double want)
 		CHECK_NEAR(got, want, TOL_F64_SUM);
 }
 
-static void check_scope(const struct regions *r, const struct evaluation *ev, const char *method, struct scope s,
+static void check_scope(const struct regions *r, const struct evaluation *ev, const char *method, struct scope s, int budget,
 	const struct region_span *span)
 {
 	struct err e;
-	int budget = 100, m = evaluation_find(ev, method), n = regions_count(r), k[4 * 2];
+	int m = evaluation_find(ev, method), n = regions_count(r), k[4 * 2];
 	struct region_numbers *got = malloc((size_t)n * sizeof *got);
 	double parts = 0, classes = 0, truth = 0;
 	CHECK_INT(evaluation_allocate(ev, m, budget, k, &e), 0);
@@ -182,10 +182,33 @@ TEST(regions, numbers_are_counts_over_positions)
 		CHECK_INT(evaluation_open(&ev, c, &o, NULL, NULL), 0);
 		CHECK_INT(regions_open(&r, ev, span, 3, NULL), 0);
 		CHECK_INT(regions_count(r), REGION_SPAN + 3);
-		check_scope(r, ev, "snapkv", (struct scope){-1, -1}, span);
-		check_scope(r, ev, "random", (struct scope){-1, -1}, span);
-		check_scope(r, ev, "lookahead", (struct scope){2, -1}, span);
-		check_scope(r, ev, "recency", (struct scope){1, 1}, span);
+		check_scope(r, ev, "snapkv", (struct scope){-1, -1}, 100, span);
+		check_scope(r, ev, "random", (struct scope){-1, -1}, 100, span);
+		check_scope(r, ev, "lookahead", (struct scope){2, -1}, 100, span);
+		check_scope(r, ev, "recency", (struct scope){1, 1}, 100, span);
+		regions_close(r);
+		evaluation_close(ev);
+		capture_unref(c);
+	}
+}
+
+/* From the nearest step, forwards and back, and behind the last one. */
+TEST(regions, a_prepared_method_has_the_same_numbers_at_any_budget)
+{
+	static const struct region_span span[] = {{0, 10}, {500, 900}};
+	static const int budget[] = {37, 100, 164, 165, 291, 292, 420, 548, 700, 1100, 1199, 1200};
+	for (int n_response = 0; n_response < 50; n_response += 40) {
+		const struct capture *c = synthetic(1200, n_response);
+		const struct evaluation_options o = {.protocol = protocol_default(), .seed = 1};
+		struct evaluation *ev;
+		struct regions *r;
+		CHECK_INT(evaluation_open(&ev, c, &o, NULL, NULL), 0);
+		CHECK_INT(regions_open(&r, ev, span, 2, NULL), 0);
+		CHECK_INT(regions_prepare(r, evaluation_find(ev, "lookahead"), NULL), 0);
+		for (size_t i = 0; i < sizeof budget / sizeof *budget; i++) {
+			check_scope(r, ev, "lookahead", (struct scope){-1, -1}, budget[i], span);
+			check_scope(r, ev, "lookahead", (struct scope){1, 1}, budget[i], span);
+		}
 		regions_close(r);
 		evaluation_close(ev);
 		capture_unref(c);

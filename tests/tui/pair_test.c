@@ -85,6 +85,31 @@ static void check_swapped(struct two *t, const char *method)
 	CHECK_INT(here, there); /* as many tokens are kept */
 }
 
+/* Over many heads: what the desk has counted ahead is what counting one by one gives, at every budget. */
+static void check_swapped_everywhere(struct two *t, const char *method)
+{
+	struct app *app = &t->app;
+	int series = snapshot_find(app->look.snap, method);
+	app->look.scope = LOOK_ALL;
+	struct pair_common *counted;
+	pair_swapped(app, series);
+	app_wait_until_idle(app);
+	CHECK(app->pair.common != NULL);
+	for (int budget = 37; budget <= 300; budget += 7) {
+		look_set_budget(&app->look, budget);
+		struct pair_swap quick = pair_swapped(app, series);
+		counted = app->pair.common;
+		app->pair.common = NULL;
+		struct pair_swap slow = pair_swapped(app, series);
+		app->pair.common = counted;
+		CHECK(quick.known && slow.known);
+		CHECK_NEAR(quick.here, slow.here, TOL_EXACT);
+		CHECK_NEAR(quick.there, slow.there, TOL_EXACT);
+	}
+	look_set_budget(&app->look, 150);
+	app->look.scope = LOOK_HEAD;
+}
+
 TEST(pair, the_same_prompt_is_one_cursor_over_both)
 {
 	struct two t;
@@ -97,6 +122,8 @@ TEST(pair, the_same_prompt_is_one_cursor_over_both)
 	const struct snapshot *a = t.app.look.snap, *b = t.app.pair.look.snap;
 	CHECK(a->serial != b->serial);
 	check_swapped(&t, "lookahead");
+	check_swapped_everywhere(&t, "lookahead");
+	look_set_budget(&t.app.look, budget);
 	CHECK(pair_swapped(&t.app, snapshot_find(a, "lookahead")).here > 0);
 	CHECK_NEAR(pair_swapped(&t.app, snapshot_find(a, "snapkv")).here, 0, TOL_EXACT);
 	press(&t, "x");
@@ -105,6 +132,7 @@ TEST(pair, the_same_prompt_is_one_cursor_over_both)
 	CHECK_STR(pair_letter(&t.app, false), "B");
 	CHECK(t.app.look.token == token && t.app.look.layer == layer && t.app.look.budget == budget);
 	check_swapped(&t, "lookahead");
+	check_swapped_everywhere(&t, "lookahead");
 	press(&t, "X");
 	CHECK(pair_differs(&t.app));
 	press(&t, "2");

@@ -63,8 +63,14 @@ static void regions_view_close(void *state)
 static int run(void *state, const struct errand_site *site, struct err *e)
 {
 	struct study *s = state;
-	(void)site;
-	return regions_open(&s->regions, s->snap->evaluation, s->span, s->n_span, e);
+	int rc = regions_open(&s->regions, s->snap->evaluation, s->span, s->n_span, e);
+	for (int i = 0; !rc && i < s->snap->n_series; i++) {
+		if (progress_report(site->progress, "regions", i, s->snap->n_series))
+			rc = ERR_CANCELLED;
+		else if (s->snap->series[i].method >= 0)
+			rc = regions_prepare(s->regions, s->snap->series[i].method, e);
+	}
+	return rc;
 }
 
 static void done(struct app *app, void *state, int rc, const char *why)
@@ -72,7 +78,8 @@ static void done(struct app *app, void *state, int rc, const char *why)
 	struct region_view *v = app->state[VIEW_REGIONS];
 	if (rc) {
 		study_free(state);
-		app_say(app, ROLE_ERROR, "%s", why);
+		if (rc != ERR_CANCELLED) /* else a newer one is on its way */
+			app_say(app, ROLE_ERROR, "%s", why);
 		return;
 	}
 	study_free(v->study);
