@@ -33,6 +33,28 @@ TEST(command_bench, every_stage_has_its_share)
 	program_free(&r);
 }
 
+/* A step of training is a stage like the others when it is asked for. */
+TEST(command_bench, a_step_of_training)
+{
+	const char *model = test_scratch("bench.gguf");
+	struct program_result r;
+	tiny_model_gguf(model, &(struct tiny_options){.kind = TINY_QWEN3, .type = TYPE_F16, .seed = 1});
+	program_run(&r, NULL, "bench", "--json", "--train", "-m", model, "--length", "64", NULL);
+	json_t *all = PROGRAM_JSON(&r), *step = json_object_get(json_array_get(json_object_get(all, "lengths"), 0), "train_step");
+	CHECK(json_number_value(json_object_get(step, "ms")) > 0);
+	CHECK(json_number_value(json_object_get(step, "gflops")) > 0);
+	CHECK_INT(json_integer_value(json_object_get(step, "n_tokens")), 32);
+	json_decref(all);
+	program_free(&r);
+	program_run(&r, NULL, "bench", "--train", "-m", model, "--length", "64", NULL);
+	CHECK_INT(r.status, 0);
+	CHECK(strstr(r.out, "training step") != NULL);
+	program_free(&r);
+	program_run(&r, NULL, "bench", "--screen", "--train", NULL);
+	CHECK_PROGRAM_ERROR(&r, 2, "--screen and --train exclude each other");
+	program_free(&r);
+}
+
 TEST(command_bench, random_models)
 {
 	struct program_result r;

@@ -36,6 +36,8 @@ static int check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "--modules needs --model");
 	if (o->screen && (o->model || o->synthetic))
 		return err_set(e, ERR_USE, "--screen needs no model");
+	if (o->screen && o->train)
+		return err_set(e, ERR_USE, "--screen and --train exclude each other");
 	if (o->synthetic && random_model_check(o->synthetic, e))
 		return err_prefix(e, "--synthetic");
 	return 0;
@@ -45,6 +47,7 @@ static int check(const struct options *o, struct err *e)
 
 struct run { /* what the rounds of one length share */
 	struct session *session;
+	struct bench_lesson lesson;
 	const struct model_info *info;
 	const struct lookahead *modules;
 	const struct progress *progress;
@@ -108,6 +111,12 @@ static int decode(struct run *r, bool captured, double *ms)
 	}
 	*ms = milliseconds_now() - began;
 	return session_truncate(r->session, r->n);
+}
+
+static int train_step(struct run *r, bool captured, double *ms)
+{
+	(void)captured; /* it always is */
+	return bench_lesson_step(&r->lesson, ms, r->e);
 }
 
 typedef int part_of_run(struct run *r, bool captured, double *ms);
@@ -178,6 +187,13 @@ static double work_flop(const struct model_info *m, double n, double before, dou
 	return 2 * layer_weights(m) * n + 4.0 * m->n_layer * m->n_head * m->head_dim * keys + 2.0 * output_rows * m->n_embd * m->n_vocab;
 }
 
+/* n lookahead rows behind a prompt, there and back: two products with every weight; with keys and values two on the way there and three
+ * back (scores again, the gradient through the values, that of the queries). */
+static double train_flop(const struct model_info *m, double n, double prompt)
+{
+	return 4 * layer_weights(m) * n + 10.0 * m->n_layer * m->n_head * m->head_dim * n * (prompt + n / 2);
+}
+
 /* The embedding itself is not swept, only rows of it are taken, unless it is the output matrix too. */
 static double work_bytes(const struct model_info *m, double kv_bytes)
 {
@@ -202,6 +218,10 @@ static void state_work(struct bench_length *l, const struct model *model, int n_
 			rate->n_tokens = n_lookahead;
 			rate->flop = work_flop(m, n_lookahead, l->n_prompt, 0);
 			rate->bytes = work_bytes(m, kv);
+		} else if (stage == BENCH_TRAIN) {
+			rate->n_tokens = n_lookahead;
+			rate->flop = train_flop(m, n_lookahead, l->n_prompt);
+			rate->bytes = 2 * work_bytes(m, kv);
 		} else {
 			rate->n_tokens = DECODE;
 			rate->flop = work_flop(m, DECODE, l->n_prompt, DECODE);
@@ -241,6 +261,17 @@ static int32_t *random_ids(const struct model_info *info, int n, uint64_t seed)
 	return ids;
 }
 
+/* Steps on the prompt that is in the session, towards what the stages before have gathered in the sums. */
+static int measure_training(struct run *r, const struct model *m, int n_threads)
+{
+	const struct bench_lesson_prompt prompt = {.session = r->session, .model = m, .modules = r->modules, .ids = r->ids, .n = r->n,
+		.n_response = DECODE, .n_threads = n_threads, .truth = r->sum};
+	int rc = bench_lesson_open(&r->lesson, &prompt, r->e);
+	rc = rc ? rc : repeat(r, train_step, BENCH_TRAIN);
+	bench_lesson_close(&r->lesson);
+	return rc;
+}
+
 static int measure_length(struct bench_length *l, const struct model *m, const struct lookahead *modules, const struct options *o,
 	const struct progress *progress, struct err *e)
 {
@@ -258,6 +289,8 @@ static int measure_length(struct bench_length *l, const struct model *m, const s
 		rc = measure_stages(&r);
 	else
 		rc = err_set(e, ERR_MEMORY, "no memory for maps of %d tokens", l->n_prompt);
+	if (!rc && o->train)
+		rc = measure_training(&r, m, (int)o->threads);
 	session_close(r.session);
 	free(r.ids);
 	free(r.sum);

@@ -12,11 +12,12 @@ enum bench_stage {
 	BENCH_LOOKAHEAD, /* the extra pass of the lookahead rows */
 	BENCH_DECODE,    /* one token at a time behind the prompt, nothing measured */
 	BENCH_TRUTH,     /* the same, every row added to truth */
+	BENCH_TRAIN,     /* --train: a step of training on that prompt, forward, backward and update */
 	N_BENCH_STAGE
 };
 
 struct bench_rate { /* one stage: what it took, and the least it had to do */
-	double ms;      /* the best of several; with a capture: what that adds besides */
+	double ms;      /* the best of several; with a capture: what that adds besides; 0: not measured */
 	int n_tokens;   /* that were run in that time */
 	double flop;    /* operations of matrix products and attention */
 	double bytes;   /* weights and cache that had to be read once */
@@ -38,6 +39,25 @@ struct bench {
 };
 
 extern const char *const bench_stage_name[N_BENCH_STAGE];
+
+/* A trainer of one prompt, of which a session holds the first n of ids; truth (n_layer, n_head, n), of the response behind them. */
+struct trainer;
+struct target_store;
+struct bench_lesson {
+	struct target_store *store;
+	struct trainer *trainer;
+};
+struct bench_lesson_prompt {
+	struct session *session;
+	const struct model *model;
+	const struct lookahead *modules; /* to begin with */
+	const int32_t *ids;
+	int n, n_response, n_threads;
+	const float *truth;
+};
+int bench_lesson_open(struct bench_lesson *out, const struct bench_lesson_prompt *p, struct err *e); /* close it in any case */
+void bench_lesson_close(struct bench_lesson *l);
+int bench_lesson_step(struct bench_lesson *l, double *ms, struct err *e);
 
 /* --screen: everything of it, printing included. */
 int bench_screen(const struct options *o, struct err *e);

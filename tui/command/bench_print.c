@@ -12,6 +12,7 @@ const char *const bench_stage_name[N_BENCH_STAGE] = {
 	[BENCH_LOOKAHEAD] = "lookahead",
 	[BENCH_DECODE] = "decode",
 	[BENCH_TRUTH] = "decode_capture",
+	[BENCH_TRAIN] = "train_step",
 };
 
 static double gflops(const struct bench_rate *r)
@@ -44,8 +45,10 @@ static double truth_share(const struct bench_length *l)
 static void print_stage(const struct bench *b, const struct bench_length *l, enum bench_stage stage)
 {
 	static const char *const label[N_BENCH_STAGE] = {"prefill", "  with SnapKV's capture", "lookahead rows", "decode",
-		"  with truth's capture"};
+		"  with truth's capture", "training step"};
 	const struct bench_rate *r = &l->stage[stage];
+	if (!(r->ms > 0))
+		return;
 	printf("  %-24s %10.1f %10.1f %9.1f %6.0f %% %8.1f %6.0f %%\n", label[stage], r->ms, 1e3 * r->n_tokens / r->ms, gflops(r),
 		100 * gflops(r) / b->machine.gflops, gbs(r), 100 * gbs(r) / b->machine.read_gbs);
 }
@@ -97,7 +100,8 @@ static json_t *length_json(const struct bench *b, const struct bench_length *l)
 	json_t *one = json_pack("{s:i}", "length", l->n_prompt);
 	int failed = 0;
 	for (int stage = 0; stage < N_BENCH_STAGE; stage++)
-		failed |= json_object_set_new(one, bench_stage_name[stage], stage_json(b, &l->stage[stage]));
+		if (l->stage[stage].ms > 0)
+			failed |= json_object_set_new(one, bench_stage_name[stage], stage_json(b, &l->stage[stage]));
 	failed |= json_object_set_new(one, "capture_overhead", table_json_number(capture_share(l)));
 	failed |= json_object_set_new(one, "capture_and_lookahead_overhead", table_json_number(capture_and_lookahead_share(l)));
 	failed |= json_object_set_new(one, "truth_overhead", table_json_number(truth_share(l)));
