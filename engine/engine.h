@@ -141,6 +141,7 @@ struct run_request {
 	const struct colsum_request *colsum;
 	int n_colsum;
 	float *logits; /* (n, n_vocab) of every row, or NULL; the last row's are always kept, see session_logits */
+	bool gather; /* column sums may stay on the device until session_collect(): more rows of the same captures follow */
 	const char *stage; /* name for progress: "prefill", "response", ... */
 	const struct progress *progress;
 };
@@ -166,8 +167,8 @@ struct generate_options {
  * *stopped whether an end token came. */
 int session_generate(struct session *s, const struct generate_options *o, int32_t *ids, int *n, bool *stopped, struct err *e);
 
-/* Between tokens of session_generate(): brings the column sums up to date in their owners' arrays. A device gathers them by itself
- * until the response ends. */
+/* Between tokens of session_generate(), or after runs that gather: brings the column sums up to date in their owners' arrays. A device
+ * gathers them by itself until the response ends. */
 int session_collect(struct session *s, struct err *e);
 
 /* L2 norms of cached keys of positions 0 .. n-1 (RoPE does not change them): out (n_layer, n_kv_head, n). */

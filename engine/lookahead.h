@@ -29,6 +29,9 @@ struct lookahead {
 	char *base_name, *base_sha256, *training; /* metadata, NULL where absent */
 	char *warning;      /* one line: what the file left open and how it was read; NULL when nothing */
 	uint64_t n_param;
+	/* What tells these modules from all others that are or were: drawn by the machine's own generator when they are made. A session keeps
+	 * what it made of the modules with the number it met last, so whoever changes adapters after a pass sets it to 0: never kept. */
+	uint64_t identity;
 };
 
 struct lookahead_load_options {

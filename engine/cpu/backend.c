@@ -370,6 +370,7 @@ const struct backend_ops backend_cpu = {
 	.close = cpu_close,
 	.max_rows = cpu_max_rows,
 	.evict = cpu_evict,
+	.adapt = cpu_adapt,
 	.step_begin = cpu_step_begin,
 	.step_end = cpu_step_end,
 	.collect = cpu_collect,

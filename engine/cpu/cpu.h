@@ -90,6 +90,7 @@ struct product { /* out (n_row, n_out) = in (n_row, n_in) W^T + bias, or added o
 	bool exact; /* float32 in every mode (logits) */
 };
 void cpu_products(struct cpu *c, const struct product *p, int n); /* up to three over the same rows */
+int cpu_adapt(struct backend *b, const struct adapter *adapter, struct err *e);
 void cpu_lora(struct backend *b, const struct lora_op *op);
 size_t cpu_product_scratch(void);                                 /* floats a thread needs */
 

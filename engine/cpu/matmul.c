@@ -212,7 +212,8 @@ enum { LORA_ROWS = 16 }; /* rows of one piece */
 
 struct lora_job {
 	struct cpu *c;
-	const struct lora_op *op;
+	const struct adapter *adapter;
+	int n_row;
 	float *in, *out;
 	int ld_out;
 };
@@ -220,8 +221,8 @@ struct lora_job {
 static void lora_piece(void *context, int piece, int thread)
 {
 	const struct lora_job *job = context;
-	const struct adapter *a = job->op->adapter;
-	int first = piece * LORA_ROWS, n = job->op->rows.n - first < LORA_ROWS ? job->op->rows.n - first : LORA_ROWS;
+	const struct adapter *a = job->adapter;
+	int first = piece * LORA_ROWS, n = job->n_row - first < LORA_ROWS ? job->n_row - first : LORA_ROWS;
 	float *inner = cpu_scratch(job->c, thread);
 	struct gemm down = {.m = n, .n = a->r, .k = a->n_in, .a = job->in + (size_t)first * (size_t)a->n_in, .lda = a->n_in,
 		.b = a->a, .ldb = a->n_in, .b_transposed = 1, .c = inner, .ldc = a->r};
@@ -231,11 +232,21 @@ static void lora_piece(void *context, int piece, int thread)
 		atomic_store(&job->c->failure, ERR_MEMORY);
 }
 
+int cpu_adapt(struct backend *b, const struct adapter *adapter, struct err *e)
+{
+	(void)b, (void)adapter, (void)e; /* they are where the products want them */
+	return 0;
+}
+
 void cpu_lora(struct backend *b, const struct lora_op *op)
 {
 	struct cpu *c = (struct cpu *)b;
-	int width_in = row_buffer_width(&c->model->info, op->in), width_out = row_buffer_width(&c->model->info, op->out);
-	struct lora_job job = {.c = c, .op = op, .in = cpu_rows(c, op->in) + (size_t)op->rows.first * (size_t)width_in,
-		.out = cpu_rows(c, op->out) + (size_t)op->rows.first * (size_t)width_out, .ld_out = width_out};
-	threads_run(c->threads, (op->rows.n + LORA_ROWS - 1) / LORA_ROWS, lora_piece, &job);
+	int width_in = row_buffer_width(&c->model->info, op->in);
+	for (int i = 0; i < op->n_part; i++) {
+		int width_out = row_buffer_width(&c->model->info, op->part[i].out);
+		struct lora_job job = {.c = c, .adapter = op->part[i].adapter, .n_row = op->rows.n,
+			.in = cpu_rows(c, op->in) + (size_t)op->rows.first * (size_t)width_in,
+			.out = cpu_rows(c, op->part[i].out) + (size_t)op->rows.first * (size_t)width_out, .ld_out = width_out};
+		threads_run(c->threads, (op->rows.n + LORA_ROWS - 1) / LORA_ROWS, lora_piece, &job);
+	}
 }

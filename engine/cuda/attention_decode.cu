@@ -14,33 +14,32 @@ __device__ static bool is_evicted(const decode_args &a, int head, int key)
 	return a.kept && key < a.n_evictable && !a.kept[(size_t)head * (size_t)a.n_evictable + (size_t)key];
 }
 
-template <class T> struct reader { /* of rows of the cache */
-	bool whole; /* rows are whole eights, and aligned */
-	int n, at;  /* this lane's elements: n of them from `at` */
+/* Rows of the cache. WHOLE: they are whole eights, and aligned. */
+template <class T, bool WHOLE> struct reader {
+	int n, at; /* this lane's elements: n of them from `at`, all or none where rows are whole */
 
-	template <class U> __device__ void load(const U *row, float out[8]) const
+	__device__ void load(const T *row, float out[8]) const
 	{
-		if (whole && n == 8)
-			load_eight(row + at, out);
+		if (!WHOLE || !n)
+			load_some(row + at, WHOLE ? 0 : n, out);
 		else
-			load_some(row + at, n, out);
+			load_eight(row + at, out);
 	}
 };
 
 /* Heads first_head .. of the group, HEADS at most, against keys of a part. */
-template <class T, int HEADS, int LANES> struct decode_part {
+template <class T, int HEADS, int LANES, bool WHOLE> struct decode_part {
 	enum { ROWS = THREADS / LANES };
 	const decode_args &d;
 	const attention_args &a;
 	int kv_head, first_head, n_head;
-	reader<T> lane;
+	reader<T, WHOLE> lane;
 
 	__device__ decode_part(const decode_args &args, int kv, int first_in_group) : d(args), a(args.attention), kv_head(kv)
 	{
 		int group = a.n_head / a.n_kv_head;
 		first_head = kv_head * group + first_in_group;
 		n_head = group - first_in_group < HEADS ? group - first_in_group : HEADS;
-		lane.whole = a.head_dim % 8 == 0;
 		lane.at = (int)threadIdx.x % LANES * 8;
 		lane.n = a.head_dim - lane.at < 8 ? a.head_dim - lane.at : 8;
 		lane.n = lane.n < 0 ? 0 : lane.n;
@@ -117,7 +116,7 @@ __device__ static void soften(CUDA_SHARED_OF(float) score, CUDA_SHARED_OF(float)
 	}
 }
 
-template <class T, int HEADS, int LANES> static __global__ void __launch_bounds__(THREADS) decode_kernel(decode_args d)
+template <class T, int HEADS, int LANES, bool WHOLE> static __global__ void __launch_bounds__(THREADS) decode_kernel(decode_args d)
 {
 	enum { ROWS = THREADS / LANES, WIDTH = LANES * 8 };
 	CUDA_SHARED(float, score, HEADS * KEYS);
@@ -126,7 +125,7 @@ template <class T, int HEADS, int LANES> static __global__ void __launch_bounds_
 	CUDA_SHARED(float, factor, HEADS);
 	CUDA_SHARED(float, gather, ROWS * WIDTH);
 	const attention_args &a = d.attention;
-	decode_part<T, HEADS, LANES> part(d, (int)blockIdx.y, (int)blockIdx.z * HEADS);
+	decode_part<T, HEADS, LANES, WHOLE> part(d, (int)blockIdx.y, (int)blockIdx.z * HEADS);
 	int split = (int)blockIdx.x, thread = (int)threadIdx.x;
 	key_range range = part_of(d.place->position + a.first_row + 1, split, a.n_split);
 	float query[HEADS][8], out[HEADS][8] = {};
@@ -169,30 +168,41 @@ template <class T, int HEADS, int LANES> static __global__ void __launch_bounds_
 	}
 }
 
-template <class T, int HEADS> static void launch(const decode_args &args, cudaStream_t stream)
+template <class T, int HEADS, bool WHOLE> static void launch(const decode_args &args, cudaStream_t stream)
 {
 	const attention_args &a = args.attention;
 	int group = a.n_head / a.n_kv_head;
 	dim3 grid((unsigned)a.n_split, (unsigned)a.n_kv_head, (unsigned)((group + HEADS - 1) / HEADS));
 	if (a.head_dim <= 64)
-		CUDA_LAUNCH((decode_kernel<T, HEADS, 8>), grid, dim3(THREADS), 0, stream, args);
+		CUDA_LAUNCH((decode_kernel<T, HEADS, 8, WHOLE>), grid, dim3(THREADS), 0, stream, args);
 	else if (a.head_dim <= 128)
-		CUDA_LAUNCH((decode_kernel<T, HEADS, 16>), grid, dim3(THREADS), 0, stream, args);
+		CUDA_LAUNCH((decode_kernel<T, HEADS, 16, WHOLE>), grid, dim3(THREADS), 0, stream, args);
 	else
-		CUDA_LAUNCH((decode_kernel<T, HEADS, 32>), grid, dim3(THREADS), 0, stream, args);
+		CUDA_LAUNCH((decode_kernel<T, HEADS, 32, WHOLE>), grid, dim3(THREADS), 0, stream, args);
 }
 
-template <class T> static void launch_heads(const decode_args &args, cudaStream_t stream)
+/* Models that are used have whole rows and run in bfloat16: only there is a kernel made for every size of a group. */
+static void launch_half(const decode_args &args, cudaStream_t stream)
 {
 	int group = args.attention.n_head / args.attention.n_kv_head;
-	if (group == 1)
-		launch<T, 1>(args, stream);
+	if (args.attention.head_dim % 8)
+		launch<bf16, 4, false>(args, stream);
+	else if (group == 1)
+		launch<bf16, 1, true>(args, stream);
 	else if (group == 2)
-		launch<T, 2>(args, stream);
+		launch<bf16, 2, true>(args, stream);
 	else if (group <= 4)
-		launch<T, 4>(args, stream);
+		launch<bf16, 4, true>(args, stream);
 	else
-		launch<T, 8>(args, stream);
+		launch<bf16, 8, true>(args, stream);
+}
+
+static void launch_f32(const decode_args &args, cudaStream_t stream)
+{
+	if (args.attention.head_dim % 8)
+		launch<float, 4, false>(args, stream);
+	else
+		launch<float, 4, true>(args, stream);
 }
 
 cudaError_t cuda_attention_decode(const decode_args *a, cudaStream_t stream)
@@ -200,8 +210,8 @@ cudaError_t cuda_attention_decode(const decode_args *a, cudaStream_t stream)
 	if (a->attention.head_dim > 256)
 		return cudaErrorInvalidValue;
 	if (a->attention.half)
-		launch_heads<bf16>(*a, stream);
+		launch_half(*a, stream);
 	else
-		launch_heads<float>(*a, stream);
+		launch_f32(*a, stream);
 	return cudaGetLastError();
 }

@@ -80,6 +80,7 @@ static void close_session(struct backend *b)
 		cudaStreamSynchronize(c->device.stream);
 	cuda_queue_close(c);
 	cuda_sums_close(c);
+	cuda_adapters_close(c);
 	if (c->upload.device)
 		cuda_upload_close(&c->upload);
 	if (c->blas)
@@ -117,8 +118,9 @@ static int open_parts(struct cuda *c, const struct backend_config *config, struc
 	rc = rc ? rc : cuda_weights_of(&c->weights, c->model, &c->device, e);
 	if (rc)
 		return rc;
-	if (cuda_take_areas(c, config) && open_products(c) && take_pinned(c) && cuda_upload_open(&c->upload, &c->device) && cuda_queue_open(c))
-		cuda_sums_open(c);
+	if (cuda_take_areas(c, config) && open_products(c) && take_pinned(c) && cuda_upload_open(&c->upload, &c->device) && cuda_queue_open(c) &&
+		cuda_adapters_open(c))
+		cuda_sums_open(c, config->n_threads);
 	return cuda_failure(&c->device, e);
 }
 
@@ -333,6 +335,7 @@ static const struct backend_ops table = {
 	.close = close_session,
 	.max_rows = max_rows,
 	.evict = evict,
+	.adapt = cuda_adapt,
 	.step_begin = step_begin,
 	.step_end = step_end,
 	.embed_ids = embed_ids,

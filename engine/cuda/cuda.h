@@ -4,7 +4,7 @@
  *   backend.c   the table, opening and closing, steps; queue.c a decode step as a recorded graph
  *   memory.c    what a session takes: areas, estimate; failure.c calls that fail
  *   weights.c   a model's weights on a device, once for all its sessions; upload.c host -> device
- *   products.c  matmul, LoRA, logits; cublas.c the library, loaded when it is first needed
+ *   products.c  matmul, logits; cublas.c the library, loaded when it is first needed; adapters.c LoRA
  *   attend.c    attention and the captures' passes; sums.c column sums between device and host
  *   read.c      what is read back: logits, argmax, cache, norms
  *   yardstick.c what the device reaches, for kvglass bench
@@ -90,8 +90,6 @@ enum cuda_area { /* device memory of a session */
 	CUDA_SCORE,    /* (n_head, max_tokens) of a decode step */
 	CUDA_CAPTURED, /* (max_rows) rows that a capture wants */
 	CUDA_CHECK,    /* sums of captured probabilities, part by part */
-	CUDA_LOW,      /* (max_rows, rank) */
-	CUDA_ADAPTER,  /* A and B of one LoRA */
 	CUDA_PLACE,    /* struct cuda_place */
 	CUDA_CAPTURES, /* (MAX_CAPTURES) struct cuda_capture */
 	CUDA_RESULT,   /* struct cuda_result */
@@ -122,6 +120,7 @@ struct cuda_pinned { /* host side of a step's transfers */
 
 struct cuda_sums; /* sums.c */
 struct cuda_queue; /* queue.c */
+struct cuda_adapters; /* adapters.c */
 
 struct cuda {
 	struct backend_base base;
@@ -133,7 +132,6 @@ struct cuda {
 	int max_rows, max_tokens;
 	bool half; /* bf16 */
 	void *area[N_CUDA_AREA];
-	size_t area_bytes[N_CUDA_AREA];
 	struct cuda_pinned *pinned;
 	int32_t *ids;   /* pinned (max_rows) */
 	int *captured;  /* pinned (max_rows): rows of the step that some capture wants, ascending */
@@ -145,6 +143,7 @@ struct cuda {
 	int n_evictable;
 	struct cuda_sums *sums;
 	struct cuda_queue *queue;
+	struct cuda_adapters *adapters;
 };
 
 struct cuda_rows cuda_rows_of(const struct backend *b, enum row_buffer buffer); /* of the step, on the device */
@@ -171,6 +170,11 @@ void cuda_do_lora(struct cuda *c, const struct lora_op *op);
 void cuda_do_logits(struct cuda *c, const struct logits_op *op);
 void cuda_do_attention(struct cuda *c, const struct attention_op *op);
 
+/* ---- adapters.c ---- */
+bool cuda_adapters_open(struct cuda *c);
+void cuda_adapters_close(struct cuda *c);
+int cuda_adapt(struct backend *b, const struct adapter *adapter, struct err *e);
+
 /* ---- queue.c ---- */
 enum cuda_op_kind { OP_EMBED, OP_NORM, OP_MATMUL, OP_ROPE, OP_APPEND, OP_ATTENTION, OP_SWIGLU, OP_LOGITS };
 struct cuda_op {
@@ -196,7 +200,7 @@ void cuda_queue_flush(struct cuda *c); /* does what was kept, one by one: someth
 void cuda_queue_end(struct cuda *c);   /* launches the graph, recording it first when the step is a new one */
 
 /* ---- sums.c ---- */
-bool cuda_sums_open(struct cuda *c);
+bool cuda_sums_open(struct cuda *c, int n_threads);
 void cuda_sums_close(struct cuda *c);
 void cuda_sums_begin(struct cuda *c);         /* the step's captures -> pinned.capture, captured rows */
 void cuda_sums_layer(struct cuda *c, int layer); /* rows of captures that keep every row -> host */

@@ -105,11 +105,18 @@ struct bias_args {
 cudaError_t cuda_add_bias(const struct bias_args *a, cudaStream_t stream);
 
 /* ---- lora.cu ---- */
-struct lora_args { /* out += (in A^T) B */
-	struct cuda_rows in, out;
+enum { MOST_LORA_PARTS = 3 };
+struct lora_pair {
 	const float *a, *b; /* (r, n_in), (r, n_out) */
-	float *low;         /* scratch (n_rows, r) */
-	int n_rows, r, n_in, n_out;
+	int r, n_out;
+	struct cuda_rows out;
+};
+struct lora_args { /* out += (in A^T) B for up to three pairs and outputs that are elements of one kind */
+	struct cuda_rows in;
+	struct lora_pair part[MOST_LORA_PARTS];
+	int n_part;
+	float *low; /* scratch (n_rows, ranks of all parts side by side), ld_low apart */
+	int ld_low, n_rows, n_in;
 };
 cudaError_t cuda_lora_rows(const struct lora_args *a, cudaStream_t stream);
 

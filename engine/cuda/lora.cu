@@ -1,32 +1,54 @@
-/* LoRA of a few rows (Hu et al., arXiv 2106.09685): low = in A^T, out += low B. CPU twin: cpu_lora in engine/cpu/matmul.c. */
+/* LoRA of a few rows (Hu et al., arXiv 2106.09685) on up to three outputs of the same rows: low = in A^T, out += low B. CPU twin: cpu_lora in
+ * engine/cpu/matmul.c. A pass of lookahead rows has four of these a layer, and is over in milliseconds: hence two launches for all parts. */
 #include "engine/cuda/kernels.h"
 #include "engine/cuda/number.h"
 
 enum { WARPS = 8 };
 
+/* One part of the operation; its columns of `low` lie behind those of the parts before it. */
+struct part_of_lora {
+	lora_pair pair;
+	int low_at;
+};
+
+__device__ static part_of_lora part_at(const lora_args &a, int index)
+{
+	part_of_lora out = {a.part[0], 0};
+#pragma unroll
+	for (int i = 1; i < MOST_LORA_PARTS; i++)
+		if (i <= index) {
+			out.low_at += out.pair.r;
+			out.pair = a.part[i];
+		}
+	return out;
+}
+
 /* One warp an element of low. */
 template <class T> static __global__ void down_kernel(lora_args a)
 {
+	part_of_lora part = part_at(a, (int)blockIdx.z);
 	int lane = (int)threadIdx.x % 32, k = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32, row = (int)blockIdx.y;
 	const T *in = static_cast<const T *>(a.in.data) + (size_t)row * (size_t)a.in.ld;
 	float sum = 0;
-	for (int i = lane; k < a.r && i < a.n_in; i += 32)
-		sum += to_float(in[i]) * a.a[(size_t)k * (size_t)a.n_in + (size_t)i];
+	for (int i = lane; k < part.pair.r && i < a.n_in; i += 32)
+		sum += to_float(in[i]) * part.pair.a[(size_t)k * (size_t)a.n_in + (size_t)i];
 	sum = warp_sum(sum);
-	if (lane == 0 && k < a.r)
-		a.low[(size_t)row * (size_t)a.r + (size_t)k] = sum;
+	if (lane == 0 && k < part.pair.r)
+		a.low[(size_t)row * (size_t)a.ld_low + (size_t)(part.low_at + k)] = sum;
 }
 
 template <class T> static __global__ void up_kernel(lora_args a)
 {
+	part_of_lora part = part_at(a, (int)blockIdx.z);
 	int column = (int)(blockIdx.x * blockDim.x + threadIdx.x);
 	size_t row = blockIdx.y;
-	if (column >= a.n_out)
+	if (column >= part.pair.n_out)
 		return;
+	const float *low = a.low + row * (size_t)a.ld_low + part.low_at;
 	float sum = 0;
-	for (int k = 0; k < a.r; k++)
-		sum += a.low[row * (size_t)a.r + (size_t)k] * a.b[(size_t)k * (size_t)a.n_out + (size_t)column];
-	T *out = static_cast<T *>(a.out.data) + row * (size_t)a.out.ld + column;
+	for (int k = 0; k < part.pair.r; k++)
+		sum += low[k] * part.pair.b[(size_t)k * (size_t)part.pair.n_out + (size_t)column];
+	T *out = static_cast<T *>(part.pair.out.data) + row * (size_t)part.pair.out.ld + column;
 	*out = from_float<T>(to_float(*out) + sum);
 }
 
@@ -34,13 +56,18 @@ cudaError_t cuda_lora_rows(const lora_args *a, cudaStream_t stream)
 {
 	enum { THREADS = 128 };
 	lora_args args = *a;
-	dim3 down((unsigned)(args.r + WARPS - 1) / WARPS, (unsigned)args.n_rows);
-	dim3 up((unsigned)(args.n_out + THREADS - 1) / THREADS, (unsigned)args.n_rows);
+	int r = 0, n_out = 0;
+	for (int i = 0; i < args.n_part; i++) {
+		r = args.part[i].r > r ? args.part[i].r : r;
+		n_out = args.part[i].n_out > n_out ? args.part[i].n_out : n_out;
+	}
+	dim3 down((unsigned)(r + WARPS - 1) / WARPS, (unsigned)args.n_rows, (unsigned)args.n_part);
+	dim3 up((unsigned)(n_out + THREADS - 1) / THREADS, (unsigned)args.n_rows, (unsigned)args.n_part);
 	if (args.in.half)
 		CUDA_LAUNCH((down_kernel<bf16>), down, dim3(32 * WARPS), 0, stream, args);
 	else
 		CUDA_LAUNCH((down_kernel<float>), down, dim3(32 * WARPS), 0, stream, args);
-	if (args.out.half)
+	if (args.part[0].out.half)
 		CUDA_LAUNCH((up_kernel<bf16>), up, dim3(THREADS), 0, stream, args);
 	else
 		CUDA_LAUNCH((up_kernel<float>), up, dim3(THREADS), 0, stream, args);

@@ -3,7 +3,7 @@
 
 #include "engine/cuda/cuda.h"
 
-enum { DEFAULT_ROWS = 2048, COMMON_RANK = 64 }; /* rows of a prefill step: products of full waves; larger LoRAs take more when they come */
+enum { DEFAULT_ROWS = 2048 }; /* rows of a prefill step: products of full waves */
 
 int cuda_rows_max(const struct backend_config *config)
 {
@@ -14,12 +14,6 @@ int cuda_rows_max(const struct backend_config *config)
 static size_t least(size_t a, size_t b)
 {
 	return a < b ? a : b;
-}
-
-static size_t widest(const struct model_info *info)
-{
-	size_t q = (size_t)info->n_head * (size_t)info->head_dim, ff = (size_t)info->n_ff;
-	return q > ff ? q : ff;
 }
 
 static size_t area_bytes(const struct backend_config *config, enum cuda_area area)
@@ -60,10 +54,6 @@ static size_t area_bytes(const struct backend_config *config, enum cuda_area are
 		return n_head * tokens * sizeof(float);
 	case CUDA_CHECK:
 		return CAPTURE_SPANS * rows * n_head * sizeof(float);
-	case CUDA_LOW:
-		return rows * COMMON_RANK * sizeof(float);
-	case CUDA_ADAPTER:
-		return COMMON_RANK * (embd + widest(info)) * sizeof(float);
 	case CUDA_PLACE:
 		return sizeof(struct cuda_place);
 	case CUDA_CAPTURES:
@@ -96,9 +86,7 @@ void cuda_estimate(const struct backend_config *config, struct memory_estimate *
 bool cuda_take_areas(struct cuda *c, const struct backend_config *config)
 {
 	for (int i = 0; i < N_CUDA_AREA; i++) {
-		size_t bytes = area_bytes(config, (enum cuda_area)i);
-		c->area_bytes[i] = bytes;
-		c->area[i] = cuda_take(&c->device, bytes, i <= CUDA_VALUES ? "the KV cache" : "a session's buffers");
+		c->area[i] = cuda_take(&c->device, area_bytes(config, (enum cuda_area)i), i <= CUDA_VALUES ? "the KV cache" : "a session's buffers");
 	}
 	return !c->device.failure.code;
 }

@@ -1,4 +1,4 @@
-/* Products with stored weights, LoRA, logits. Few rows are read-once sweeps over the weights (matvec.cu), many a product of cuBLAS. */
+/* Products with stored weights, logits. Few rows are read-once sweeps over the weights (matvec.cu), many a product of cuBLAS. */
 #include <string.h>
 
 #include "engine/cuda/cuda.h"
@@ -66,34 +66,6 @@ void cuda_do_matmul(struct cuda *c, const struct matmul_op *op, bool swiglu)
 		p = next;
 	}
 	multiply(c, &p);
-}
-
-/* ---- LoRA --------------------------------------------------------------------------------------------------------- */
-
-/* An area, larger than it was taken where it must be: LoRAs of rare ranks. NULL after a failure. */
-static void *grown(struct cuda *c, enum cuda_area area, size_t n_bytes)
-{
-	if (n_bytes <= c->area_bytes[area])
-		return c->area[area];
-	CUDA_TRY(&c->device, cudaStreamSynchronize(c->device.stream));
-	cuda_release(&c->device, c->area[area]);
-	c->area[area] = cuda_take(&c->device, n_bytes, "a LoRA");
-	c->area_bytes[area] = c->area[area] ? n_bytes : 0;
-	return c->area[area];
-}
-
-void cuda_do_lora(struct cuda *c, const struct lora_op *op)
-{
-	const struct adapter *a = op->adapter;
-	size_t n_a = (size_t)a->r * (size_t)a->n_in, n_b = (size_t)a->r * (size_t)a->n_out, n_low = (size_t)a->r * (size_t)op->rows.n;
-	float *device = grown(c, CUDA_ADAPTER, (n_a + n_b) * sizeof(float)), *low = grown(c, CUDA_LOW, n_low * sizeof(float));
-	if (!device || !low)
-		return;
-	cuda_upload_bytes(&c->upload, device, a->a, n_a * sizeof(float));
-	cuda_upload_bytes(&c->upload, device + n_a, a->b, n_b * sizeof(float));
-	CUDA_TRY(&c->device, cuda_lora_rows(&(struct lora_args){.in = cuda_rows_from(c, op->in, op->rows.first),
-		.out = cuda_rows_from(c, op->out, op->rows.first), .a = device, .b = device + n_a, .low = low, .n_rows = op->rows.n, .r = a->r,
-		.n_in = a->n_in, .n_out = a->n_out}, c->device.stream));
 }
 
 /* ---- logits ------------------------------------------------------------------------------------------------------- */

@@ -92,10 +92,15 @@ struct matmul_op { /* out = in W^T + bias for up to three weights that read the 
 	bool add; /* onto out (the residual stream) instead of replacing it */
 };
 
-struct lora_op {
-	const struct adapter *adapter;
-	enum row_buffer in, out;
+struct lora_part {
+	const struct adapter *adapter; /* one of those that adapt() was told of */
+	enum row_buffer out;
+};
+struct lora_op { /* onto the outputs of up to three products that read the same rows */
+	enum row_buffer in;
 	struct row_range rows;
+	const struct lora_part *part;
+	int n_part;
 };
 
 struct rope_op { /* per-head RMSNorm where the model has one (Qwen3), then rotation, of ROWS_Q and ROWS_K in place */
@@ -143,6 +148,9 @@ struct backend_ops {
 
 	/* struct eviction of the steps to come, copied; NULL: none. max_rows() may be smaller while there is one. */
 	int (*evict)(struct backend *b, const struct eviction *eviction, struct err *e);
+
+	/* (n_layer, N_PROJ) the adapters of the passes to come, which stay as they are until the next call; a device takes its copy now. */
+	int (*adapt)(struct backend *b, const struct adapter *adapter, struct err *e);
 
 	void (*step_begin)(struct backend *b, const struct step *step);
 	int (*step_end)(struct backend *b, struct err *e); /* ERR_NUMBER names the first layer whose attention was not finite */

@@ -48,9 +48,13 @@ static void project(const struct layer_run *l, enum row_buffer in, const int *pr
 	for (int i = 0; i < n; i++)
 		part[i] = (struct matmul_part){.weight = &l->w->proj[proj[i]], .bias = l->w->bias[proj[i]], .out = out[i]};
 	l->ops->matmul(l->b, &(struct matmul_op){.in = in, .rows = rows, .part = part, .n_part = n, .add = add});
+	struct lora_part lora[3];
+	int n_lora = 0;
 	for (int i = 0; l->adapter && i < n; i++)
 		if (l->adapter[proj[i]].a)
-			l->ops->lora(l->b, &(struct lora_op){.adapter = &l->adapter[proj[i]], .in = in, .out = out[i], .rows = rows});
+			lora[n_lora++] = (struct lora_part){.adapter = &l->adapter[proj[i]], .out = out[i]};
+	if (n_lora)
+		l->ops->lora(l->b, &(struct lora_op){.in = in, .rows = rows, .part = lora, .n_part = n_lora});
 }
 
 static void project_one(const struct layer_run *l, enum row_buffer in, int proj, enum row_buffer out, struct row_range rows, bool add)

@@ -36,11 +36,21 @@ static int fill_adapter(struct adapter *out, const struct model *m, const struct
 	return 0;
 }
 
-static void free_adapters(struct adapter *a, int n_layer)
+struct adapter_set { /* of modules under switches */
+	uint64_t identity; /* of the modules; 0: not to be used again */
+	float scale;
+	int n;
+	struct adapter *adapter; /* (n_layer, N_PROJ) */
+};
+
+void adapter_set_free(struct adapter_set *set)
 {
-	for (int i = 0; a && i < n_layer * N_PROJ; i++)
-		free(a[i].b);
-	free(a);
+	if (!set)
+		return;
+	for (int i = 0; set->adapter && i < set->n; i++)
+		free(set->adapter[i].b);
+	free(set->adapter);
+	free(set);
 }
 
 static bool is_used(const struct lookahead *modules, const struct lookahead_switches *sw, int layer, int proj)
@@ -52,27 +62,61 @@ static bool is_used(const struct lookahead *modules, const struct lookahead_swit
 	return !last || proj == PROJ_Q || proj == PROJ_K;
 }
 
-static int make_adapters(struct adapter **out, const struct model *m, const struct lookahead *modules, const struct lookahead_switches *sw,
+static int fill_set(struct adapter_set *set, const struct model *m, const struct lookahead *modules, const struct lookahead_switches *sw,
 	struct err *e)
 {
-	struct adapter *a = calloc((size_t)modules->n_layer * N_PROJ, sizeof *a);
-	int rc = a ? 0 : ERR_MEMORY;
-	for (int i = 0; !rc && modules->lora && i < modules->n_layer * N_PROJ; i++) {
+	for (int i = 0; i < set->n; i++) {
 		const struct lora *l = &modules->lora[i];
 		if (!is_used(modules, sw, i / N_PROJ, i % N_PROJ))
 			continue;
-		if (l->r > ADAPTER_MAX_RANK) {
-			free_adapters(a, modules->n_layer);
+		if (l->r > ADAPTER_MAX_RANK)
 			return err_set(e, ERR_LIMIT, "%s: a LoRA of rank %d, the limit is %d", modules->name, l->r, ADAPTER_MAX_RANK);
-		}
-		rc = fill_adapter(&a[i], m, l, i % N_PROJ, modules->scale * sw->scale);
+		if (fill_adapter(&set->adapter[i], m, l, i % N_PROJ, set->scale))
+			return err_set(e, ERR_MEMORY, "no memory for the adapters of %s", modules->name);
 	}
-	if (rc) {
-		free_adapters(a, modules->n_layer);
-		return err_set(e, rc, "no memory for the adapters of %s", modules->name);
-	}
-	*out = a;
 	return 0;
+}
+
+static int make_set(struct adapter_set **out, const struct model *m, const struct lookahead *modules, const struct lookahead_switches *sw,
+	struct err *e)
+{
+	struct adapter_set *set = calloc(1, sizeof *set);
+	if (set) {
+		*set = (struct adapter_set){.identity = modules->identity, .scale = modules->scale * sw->scale, .n = modules->n_layer * N_PROJ};
+		set->adapter = calloc((size_t)set->n, sizeof *set->adapter);
+	}
+	int rc = set && set->adapter ? fill_set(set, m, modules, sw, e) : (int)err_set(e, ERR_MEMORY, "no memory for the adapters of %s",
+		modules->name);
+	if (rc)
+		adapter_set_free(set);
+	else
+		*out = set;
+	return rc;
+}
+
+static bool is_of(const struct adapter_set *set, const struct lookahead *modules, const struct lookahead_switches *sw)
+{
+	bool same = set && set->identity && set->identity == modules->identity && !(set->scale != modules->scale * sw->scale);
+	for (int i = 0; same && i < set->n; i++)
+		same = !set->adapter[i].a == !is_used(modules, sw, i / N_PROJ, i % N_PROJ);
+	return same;
+}
+
+/* The session's set becomes that of these modules under these switches, unless it is so already. */
+static int use_adapters(struct session *s, const struct lookahead *modules, const struct lookahead_switches *sw, struct err *e)
+{
+	struct adapter_set *set = NULL;
+	if (is_of(s->adapters, modules, sw))
+		return 0;
+	int rc = make_set(&set, s->model, modules, sw, e);
+	if (rc)
+		return rc;
+	rc = s->ops->adapt(s->backend, set->adapter, e);
+	adapter_set_free(s->adapters);
+	s->adapters = rc ? NULL : set;
+	if (rc)
+		adapter_set_free(set);
+	return rc;
 }
 
 /* ---- the pass --------------------------------------------------------------------------------------------------------- */
@@ -115,15 +159,12 @@ int session_lookahead(struct session *s, const struct lookahead_request *r, stru
 {
 	const struct lookahead_switches *sw = r->switches ? r->switches : &all_on;
 	int n_rows = sw->n_rows ? sw->n_rows : r->modules->n_lookahead;
-	struct adapter *adapter = NULL;
 	int rc = check_modules(s, r->modules, n_rows, e);
-	if (!rc)
-		rc = make_adapters(&adapter, s->model, r->modules, sw, e);
+	if (!rc && r->modules->lora)
+		rc = use_adapters(s, r->modules, sw, e);
 	if (rc)
 		return rc;
-	rc = run_rows(s, r, adapter, n_rows, e);
+	rc = run_rows(s, r, r->modules->lora ? s->adapters->adapter : NULL, n_rows, e);
 	int collected = s->ops->collect(s->backend, rc ? NULL : e);
-	rc = rc ? rc : collected;
-	free_adapters(adapter, r->modules->n_layer);
-	return rc;
+	return rc ? rc : collected;
 }

@@ -76,6 +76,7 @@ void session_close(struct session *s)
 	if (!s)
 		return;
 	s->ops->close(s->backend);
+	adapter_set_free(s->adapters);
 	free(s);
 }
 
@@ -175,7 +176,8 @@ int session_run(struct session *s, const struct run_request *r, struct err *e)
 		rc = run_chunks(s, &request, capture, e);
 	}
 	free(capture);
-	int collected = s->ops->collect(s->backend, rc ? NULL : e); /* whatever happened: the sums' owner may free them now */
+	/* After a failure, too, the sums' owner may free them. */
+	int collected = rc || !r->gather ? s->ops->collect(s->backend, rc ? NULL : e) : 0;
 	if (rc || collected)
 		return rc ? rc : collected;
 	s->length += r->n;

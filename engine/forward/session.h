@@ -10,6 +10,7 @@ struct session {
 	struct backend *backend;
 	int length, max_tokens;
 	bool has_logits; /* the backend's last logits are those of the last row run */
+	struct adapter_set *adapters; /* lookahead_pass.c: what the last pass used */
 };
 
 /* One pass of rows through the layers: a prefill chunk, a decode step, the lookahead rows. */
@@ -34,6 +35,8 @@ int forward_pass(struct session *s, const struct pass *p, struct err *e);
 
 /* Checks a request that a caller made and turns it into what backends take. n_key columns are written from 0. */
 int capture_from_request(struct capture *out, const struct colsum_request *r, struct err *e);
+
+void adapter_set_free(struct adapter_set *a); /* NULL is allowed */
 
 /* memory.c: bytes of memory this process may still take, 0 when unknown. */
 uint64_t memory_available(void);

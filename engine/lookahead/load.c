@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "engine/file.h"
 
@@ -21,6 +22,8 @@ int lookahead_new(struct lookahead **out, int n_lookahead, int n_embd, int n_lay
 	l->n_lookahead = n_lookahead;
 	l->n_embd = n_embd;
 	l->n_layer = n_layer;
+	if (getrandom(&l->identity, sizeof l->identity, GRND_NONBLOCK) != sizeof l->identity)
+		l->identity = 0;
 	size_t n_bytes;
 	if (__builtin_mul_overflow((size_t)n_lookahead, (size_t)n_embd * sizeof *l->embedding, &n_bytes) ||
 		!(l->embedding = malloc(n_bytes ? n_bytes : 1)) || !(l->lora = calloc((size_t)n_layer * N_PROJ + 1, sizeof *l->lora)))

@@ -243,37 +243,63 @@ TEST(cuda_kernels, products_of_few_rows)
 		check_matvec(&shape[i]);
 }
 
-static void check_lora(int n_rows, int r, int n_in, int n_out, bool half)
+struct lora_case { /* one part: its rank and columns, and what it should add to */
+	int r, n_out;
+	float *a, *b, *before, *got;
+	struct lora_pair pair;
+};
+
+static void make_part(struct lora_case *p, struct rng *rng, int n_rows, int n_in, bool half)
 {
-	struct rng rng = seeded();
-	float *x = random_floats(&rng, (size_t)(n_rows * n_in), 1, half), *before = random_floats(&rng, (size_t)(n_rows * n_out), 1, half);
-	float *a = random_floats(&rng, (size_t)(r * n_in), 1, false), *b = random_floats(&rng, (size_t)(r * n_out), 1, false);
-	float *got = malloc((size_t)(n_rows * n_out) * sizeof *got);
-	struct lora_args args = {.in = device_rows(x, n_rows, n_in, n_in + 1, half), .out = device_rows(before, n_rows, n_out, n_out + 2, half),
-		.a = device_put(a, (size_t)(r * n_in) * sizeof *a), .b = device_put(b, (size_t)(r * n_out) * sizeof *b),
-		.low = device_put(NULL, (size_t)(n_rows * r) * sizeof(float)), .n_rows = n_rows, .r = r, .n_in = n_in, .n_out = n_out};
-	CHECK_INT(cuda_lora_rows(&args, 0), cudaSuccess);
-	device_get_rows(got, args.out, n_rows, n_out);
-	for (int row = 0; row < n_rows; row++)
-		for (int o = 0; o < n_out; o++) {
-			double want = before[row * n_out + o], size = 1;
-			for (int k = 0; k < r; k++) {
-				double low_size = 0, low = dot(a + k * n_in, x + row * n_in, n_in, &low_size);
-				want += low * b[k * n_out + o];
-				size += low_size * fabs(b[k * n_out + o]);
-			}
-			CHECK_NEAR(got[row * n_out + o], want, allowed(size, want, half));
-		}
-	device_free_all();
-	free(x), free(before), free(a), free(b), free(got);
+	size_t n_a = (size_t)(p->r * n_in), n_b = (size_t)(p->r * p->n_out), n = (size_t)(n_rows * p->n_out);
+	p->a = random_floats(rng, n_a, 1, false), p->b = random_floats(rng, n_b, 1, false);
+	p->before = random_floats(rng, n, 1, half), p->got = malloc(n * sizeof *p->got);
+	p->pair = (struct lora_pair){.a = device_put(p->a, n_a * sizeof *p->a), .b = device_put(p->b, n_b * sizeof *p->b), .r = p->r,
+		.n_out = p->n_out, .out = device_rows(p->before, n_rows, p->n_out, p->n_out + 2, half)};
 }
 
+static void check_part(struct lora_case *p, const float *x, int n_rows, int n_in, bool half)
+{
+	device_get_rows(p->got, p->pair.out, n_rows, p->n_out);
+	for (int row = 0; row < n_rows; row++)
+		for (int o = 0; o < p->n_out; o++) {
+			double want = p->before[row * p->n_out + o], size = 1;
+			for (int k = 0; k < p->r; k++) {
+				double low_size = 0, low = dot(p->a + k * n_in, x + row * n_in, n_in, &low_size);
+				want += low * p->b[k * p->n_out + o];
+				size += low_size * fabs(p->b[k * p->n_out + o]);
+			}
+			CHECK_NEAR(p->got[row * p->n_out + o], want, allowed(size, want, half));
+		}
+	free(p->a), free(p->b), free(p->before), free(p->got);
+}
+
+static void check_lora(int n_rows, int n_in, struct lora_case *part, int n_part, bool half)
+{
+	struct rng rng = seeded();
+	float *x = random_floats(&rng, (size_t)(n_rows * n_in), 1, half);
+	struct lora_args args = {.in = device_rows(x, n_rows, n_in, n_in + 1, half), .n_part = n_part, .ld_low = 1, .n_rows = n_rows,
+		.n_in = n_in};
+	for (int i = 0; i < n_part; i++) {
+		make_part(&part[i], &rng, n_rows, n_in, half);
+		args.part[i] = part[i].pair;
+		args.ld_low += part[i].r;
+	}
+	args.low = device_put(NULL, (size_t)(n_rows * args.ld_low) * sizeof(float));
+	CHECK_INT(cuda_lora_rows(&args, 0), cudaSuccess);
+	for (int i = 0; i < n_part; i++)
+		check_part(&part[i], x, n_rows, n_in, half);
+	device_free_all();
+	free(x);
+}
+
+/* Parts of different ranks and widths, as K, V and Q are, and where only some of them have an adapter. */
 TEST(cuda_kernels, lora)
 {
 	for (int half = 0; device_is_there() && half < 2; half++) {
-		check_lora(1, 1, 33, 5, half);
-		check_lora(5, 8, 96, 130, half);
-		check_lora(32, 17, 70, 257, half);
+		check_lora(1, 33, (struct lora_case[]){{.r = 1, .n_out = 5}}, 1, half);
+		check_lora(5, 96, (struct lora_case[]){{.r = 8, .n_out = 130}, {.r = 3, .n_out = 7}}, 2, half);
+		check_lora(20, 70, (struct lora_case[]){{.r = 17, .n_out = 40}, {.r = 1, .n_out = 257}, {.r = 9, .n_out = 129}}, 3, half);
 	}
 }
 

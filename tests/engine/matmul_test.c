@@ -183,7 +183,8 @@ TEST(matmul, lora_adds_to_its_rows_alone)
 		memcpy(in, source, sizeof(float) * ROWS * IN);
 		memcpy(out, before, sizeof(float) * ROWS * OUT);
 		struct adapter adapter = {.r = r, .n_in = IN, .n_out = OUT, .a = a, .b = b};
-		backend_cpu.lora(f.backend, &(struct lora_op){.adapter = &adapter, .in = ROWS_NORMED, .out = ROWS_GATE, .rows = {FIRST, N_ROW}});
+		struct lora_part part = {&adapter, ROWS_GATE};
+		backend_cpu.lora(f.backend, &(struct lora_op){.in = ROWS_NORMED, .rows = {FIRST, N_ROW}, .part = &part, .n_part = 1});
 		for (int i = 0; i < ROWS; i++)
 			for (int o = 0; o < OUT; o += 7) {
 				double want = before[i * OUT + o], size = fabs(want);

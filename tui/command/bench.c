@@ -102,15 +102,16 @@ static int decode(struct run *r, bool captured, double *ms)
 	for (int i = 0; i < DECODE; i++) {
 		const struct run_request request = {
 			.ids = r->ids + r->n + i, .n = 1,
-			.colsum = &truth, .n_colsum = captured,
+			.colsum = &truth, .n_colsum = captured, .gather = true,
 			.stage = bench_stage_name[captured ? BENCH_TRUTH : BENCH_DECODE], .progress = r->progress,
 		};
 		int rc = session_run(r->session, &request, r->e);
 		if (rc)
 			return rc;
 	}
+	int rc = session_collect(r->session, r->e);
 	*ms = milliseconds_now() - began;
-	return session_truncate(r->session, r->n);
+	return rc ? rc : session_truncate(r->session, r->n);
 }
 
 static int train_step(struct run *r, bool captured, double *ms)
