@@ -28,7 +28,7 @@ enum view_index {
 	VIEW_PAIR, VIEW_HELP, N_VIEW
 };
 
-enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE, ASK_COPY };
+enum question { ASK_NOTHING, ASK_LEAVE, ASK_REPLACE_RUN, ASK_OVERWRITE, ASK_COPY, ASK_CPU };
 
 struct app {
 	const struct screen_options *options;
@@ -61,6 +61,7 @@ struct app {
 	enum role message_role;
 	enum question question;
 	char question_text[320];
+	char refusal[512]; /* with ASK_CPU: why the device failed */
 	const struct ask *line; /* what is being asked for, or NULL */
 	struct field line_field;
 	char line_names[400]; /* completion's list */
@@ -110,6 +111,8 @@ void app_perform(struct app *app, const char *line);
 void app_say(struct app *app, enum role role, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void app_show(struct app *app, enum view_index view);
 void app_run(struct app *app, const struct run_order *order);
+/* The answer to ASK_CPU. */
+void app_go_on_with_cpu(struct app *app, bool yes);
 void app_open_capture(struct app *app, const char *path);
 void app_open_other(struct app *app, const char *path); /* a second one beside it */
 /* worker_errand(), refused while another result than the live session's is on the screen. */

@@ -53,7 +53,7 @@ static void answer(struct app *app, enum action_id action)
 {
 	enum question question = app->question;
 	bool yes = action == ACTION_ANSWER_YES;
-	if (action == ACTION_ANSWER_SAVE && (question == ASK_OVERWRITE || !app->look.snap))
+	if (action == ACTION_ANSWER_SAVE && (question == ASK_OVERWRITE || question == ASK_CPU || !app->look.snap))
 		return;
 	app->question = ASK_NOTHING;
 	if (action == ACTION_ANSWER_SAVE) {
@@ -64,6 +64,8 @@ static void answer(struct app *app, enum action_id action)
 		saving_ask_capture(app);
 	} else if (question == ASK_LEAVE) {
 		app->quit = yes;
+	} else if (question == ASK_CPU) {
+		app_go_on_with_cpu(app, yes);
 	} else if (question == ASK_OVERWRITE) {
 		saving_overwrite(app, yes);
 	} else if (yes) {

@@ -33,6 +33,11 @@ static void on_note(struct app *app, const struct note *note)
 	case NOTE_FAILED:
 		on_failure(app, note->text);
 		break;
+	case NOTE_DEVICE:
+		app->question = ASK_CPU;
+		snprintf(app->refusal, sizeof app->refusal, "%s", note->text);
+		snprintf(app->question_text, sizeof app->question_text, "Run it again, on the CPU?   y yes   n no");
+		break;
 	case NOTE_OPENED:
 		snprintf(app->capture_path, sizeof app->capture_path, "%s", note->text);
 		app_show(app, app->view == VIEW_START ? VIEW_MAPS : app->view);
@@ -85,6 +90,21 @@ static void on_snapshot(struct app *app, const struct snapshot *s)
 	snprintf(app->prompt_name, sizeof app->prompt_name, "%s", app->from_run ? app->run_name : "");
 	if (app->from_run)
 		*app->capture_path = '\0';
+}
+
+void app_go_on_with_cpu(struct app *app, bool yes)
+{
+	struct err e;
+	app->question = ASK_NOTHING;
+	if (!yes) {
+		on_failure(app, app->refusal);
+	} else if (worker_again_on_cpu(app->worker, &e)) {
+		app_say(app, ROLE_ERROR, "%s", e.text);
+	} else {
+		app->from_run = app->awaits_result = true;
+		app->work.running = app->work.busy = true;
+		app->work.n_stage = 0;
+	}
 }
 
 void app_news(struct app *app)

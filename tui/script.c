@@ -122,6 +122,8 @@ static int perform(struct stage_hand *h, const char *script, struct err *e)
 	}
 	if (!rc) {
 		app_wait_until_idle(&h->app);
+		if (h->app.question == ASK_CPU) /* nobody is there to answer */
+			app_go_on_with_cpu(&h->app, false);
 		draw(h);
 	}
 	return rc;

@@ -13,9 +13,8 @@ bool cuda_note(struct cuda_device *d, cudaError_t rc, const char *call, const ch
 	if (d->failure.code)
 		return false;
 	int n_name = (int)strcspn(call, "(");
-	bool refused = rc == cudaErrorMemoryAllocation;
-	err_set(&d->failure, refused ? ERR_MEMORY : ERR_DEVICE, "device %s: %.*s: %s (%s:%d)%s", d->name, n_name, call, cudaGetErrorString(rc),
-		file, line, refused ? "" : "; --device cpu goes on without it");
+	err_set(&d->failure, rc == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_DEVICE,
+		"device %s: %.*s: %s (%s:%d); --device cpu goes on without it", d->name, n_name, call, cudaGetErrorString(rc), file, line);
 	return false;
 }
 
@@ -68,8 +67,8 @@ void *cuda_take(struct cuda_device *d, size_t n_bytes, const char *what)
 		const double mib = 1024.0 * 1024.0;
 		cudaGetLastError();
 		cudaMemGetInfo(&available, &total);
-		err_set(&d->failure, ERR_MEMORY, "device %s: %.0f MiB for %s, %.0f MiB of %.0f are free", d->name, (double)n_bytes / mib, what,
-			(double)available / mib, (double)total / mib);
+		err_set(&d->failure, ERR_MEMORY, "device %s: %.0f MiB for %s, %.0f MiB of %.0f are free; --device cpu goes on without it", d->name,
+			(double)n_bytes / mib, what, (double)available / mib, (double)total / mib);
 	} else {
 		cuda_note(d, rc, "cudaMalloc", __FILE__, __LINE__);
 	}

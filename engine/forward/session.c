@@ -44,9 +44,9 @@ static int check_memory(const struct backend_config *config, struct err *e)
 	if (!m.available || m.total <= m.available)
 		return 0;
 	return err_set(e, ERR_MEMORY,
-		"%d tokens need %.0f MiB (weights %.0f, cache %.0f, scratch %.0f), %.0f MiB are free: take a shorter prompt or a smaller model",
-		config->max_tokens, (double)m.total / mib, (double)m.weights / mib, (double)m.kv / mib, (double)m.scratch / mib,
-		(double)m.available / mib);
+		"device %s: %d tokens need %.0f MiB (weights %.0f, cache %.0f, scratch %.0f), %.0f MiB are free: take a shorter prompt or a smaller model%s",
+		config->model->info.device, config->max_tokens, (double)m.total / mib, (double)m.weights / mib, (double)m.kv / mib, (double)m.scratch / mib,
+		(double)m.available / mib, backend_for(config->model) == &backend_cpu ? "" : ", or --device cpu");
 }
 
 int session_open(struct session **out, const struct model *m, const struct session_options *options, struct err *e)

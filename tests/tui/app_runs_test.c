@@ -1,5 +1,6 @@
 /* The program without a terminal: what happens to runs, their results and the protocol they are evaluated under. */
 #include "tests/support/scene.h"
+#include "tests/support/tiny_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,31 @@ TEST(app_runs, what_cannot_run_is_said_and_the_start_screen_stays)
 	CHECK(strstr(s.app.message, "UTF-8") != NULL);
 	CHECK(!s.app.quit);
 	scene_close(&s);
+}
+
+/* A device that refuses is asked about with its reason; yes runs on the CPU, no is the failure that it was. */
+TEST(app_runs, a_device_that_refuses_is_asked_about)
+{
+	for (int yes = 0; yes < 2; yes++) {
+		struct scene s = {0};
+		snprintf(s.capture, sizeof s.capture, "%s", test_scratch("tiny.gguf"));
+		tiny_model_gguf(s.capture, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3});
+		s.options = (struct screen_options){.model = s.capture, .prompt = "What is said here?", .prompt_bytes = 18,
+			.protocol = protocol_default(), .measure = {.seed = 1, .n_response = 2},
+			.device = {.device = DEVICE_CUDA, .device_index = 99}};
+		scene_open(&s, &scene_plain);
+		CHECK_INT(s.app.question, ASK_CPU);
+		CHECK(strstr(s.app.refusal, "cuda:99") != NULL);
+		app_act(&s.app, ACTION_ANSWER_SAVE);
+		CHECK_INT(s.app.question, ASK_CPU);
+		app_act(&s.app, yes ? ACTION_ANSWER_YES : ACTION_ANSWER_NO);
+		app_wait_until_idle(&s.app);
+		CHECK_INT(s.app.question, ASK_NOTHING);
+		CHECK_INT(s.app.look.snap != NULL, yes);
+		CHECK_INT(s.app.failure.code != ERR_NONE, !yes);
+		CHECK_INT(s.app.quit, !yes);
+		scene_close(&s);
+	}
 }
 
 TEST(app_runs, what_the_command_line_asked_for_ends_the_program_when_it_cannot_be_done)

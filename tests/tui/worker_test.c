@@ -129,6 +129,31 @@ TEST(worker, a_second_run_follows_the_first)
 	worker_close(w);
 }
 
+/* A device that is not there (no machine has a hundred): said as such, and the same run goes on without it, once. */
+TEST(worker, a_run_that_its_device_refuses_can_go_on_with_the_cpu)
+{
+	struct worker *w = open_worker();
+	struct seen s = {0};
+	struct err e;
+	struct run_order order = order_for(tiny_path());
+	CHECK_INT(worker_again_on_cpu(w, &e), ERR_USE);
+	order.device = (struct model_options){.device = DEVICE_CUDA, .device_index = 99};
+	CHECK_INT(worker_run(w, &order, &e), 0);
+	wait_until_idle(w, &s);
+	const struct note *note = find_note(&s, NOTE_DEVICE);
+	CHECK(note && strstr(note->text, "cuda:99"));
+	CHECK(find_note(&s, NOTE_FAILED) == NULL && s.last == NULL);
+	s.n_note = 0;
+	CHECK_INT(worker_again_on_cpu(w, &e), 0);
+	wait_until_idle(w, &s);
+	CHECK(find_note(&s, NOTE_DONE) != NULL);
+	const char *device = s.last ? capture_meta(s.last->capture, "device") : NULL;
+	CHECK(device && !strncmp(device, "cpu", 3));
+	CHECK_INT(worker_again_on_cpu(w, &e), ERR_USE);
+	snapshot_unref(s.last);
+	worker_close(w);
+}
+
 TEST(worker, what_cannot_run_is_said_and_the_worker_goes_on)
 {
 	struct worker *w = open_worker();

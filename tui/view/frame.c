@@ -265,21 +265,21 @@ static void draw_line(struct app *app, struct grid *g, struct rect r)
 enum { MAX_MESSAGE_LINES = 4 };
 
 /* A message that is longer than a line is a command to be copied: all of it is shown. below: lines under it. */
-static void draw_message(const struct app *app, struct grid *g, int below)
+static void draw_message(const struct app *app, struct grid *g, enum role role, const char *text, int below)
 {
-	struct style s = theme_style(&app->theme, app->message_role), bar = theme_style(&app->theme, ROLE_BAR);
-	size_t n = strlen(app->message), at = 0;
+	struct style s = theme_style(&app->theme, role), bar = theme_style(&app->theme, ROLE_BAR);
+	size_t n = strlen(text), at = 0;
 	int room = g->cols - 2, lines = 0;
 	if (app->theme.depth != DEPTH_MONO)
 		s.bg = bar.bg;
 	for (; at < n && lines < MAX_MESSAGE_LINES; lines++)
-		at += glyph_fit(app->message + at, n - at, room);
+		at += glyph_fit(text + at, n - at, room);
 	struct rect r = {g->rows - below - lines, 0, lines, g->cols};
 	grid_fill(g, r, bar);
 	at = 0;
 	for (int line = 0; line < lines; line++) {
-		size_t fit = glyph_fit(app->message + at, n - at, room);
-		grid_bytes(g, r, line, 1, s, app->message + at, fit);
+		size_t fit = glyph_fit(text + at, n - at, room);
+		grid_bytes(g, r, line, 1, s, text + at, fit);
 		at += fit;
 	}
 }
@@ -289,14 +289,16 @@ void frame_bottom(struct app *app, struct grid *g)
 	struct style bar = theme_style(&app->theme, ROLE_BAR);
 	struct rect r = {g->rows - 1, 0, 1, g->cols};
 	grid_fill(g, r, bar);
-	if (app->line && *app->message)
-		draw_message(app, g, 1);
+	if (app->question == ASK_CPU)
+		draw_message(app, g, ROLE_ERROR, app->refusal, 1);
+	else if (app->line && *app->message)
+		draw_message(app, g, app->message_role, app->message, 1);
 	if (app->line)
 		draw_line(app, g, r);
 	else if (app->question)
 		grid_text_cut(g, r, 0, 1, r.cols - 2, theme_style(&app->theme, ROLE_BAR_STRONG), app->question_text);
 	else if (*app->message)
-		draw_message(app, g, 0);
+		draw_message(app, g, app->message_role, app->message, 0);
 	else
 		draw_hints(app, g, r);
 }

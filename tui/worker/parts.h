@@ -61,6 +61,7 @@ struct worker {
 	struct preset preset; /* evaluation's, when it has one */
 	bool stop;
 	struct run_job *job; /* waiting or running */
+	struct run_job *refused; /* by its device, and not asked for again; or NULL */
 	bool running;
 	bool awaits_lookahead; /* the present run was given modules */
 	bool live;             /* the runner holds the session of what is shown */

@@ -70,7 +70,9 @@ static void bench_clear(struct bench *b)
 	*b = (struct bench){0};
 }
 
-static int measure(struct worker *w, const struct run_order *r, struct bench *bench, const struct capture **out, struct err *e)
+/* *on_device: the model is on one that is not the CPU. */
+static int measure(struct worker *w, const struct run_order *r, struct bench *bench, const struct capture **out, bool *on_device,
+	struct err *e)
 {
 	struct progress progress = {.report = runner_progress, .user = w};
 	struct measure_watch watch = {.progress = &progress, .publish = on_publish, .user = w};
@@ -83,6 +85,7 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	int rc = read_prompt(r, &text, &n, e);
 	if (!rc)
 		rc = model_open(&bench->model, r->model, &r->device, e);
+	*on_device = bench->model && strcmp(model_info(bench->model)->device, "cpu");
 	if (!rc)
 		rc = load_modules(r, bench->model, &bench->modules, e);
 	runner_progress(w, "model", 1, 1);
@@ -97,7 +100,7 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	return rc;
 }
 
-static void finish_run(struct worker *w, int rc, const struct capture *c, const struct err *e)
+static void finish_run(struct worker *w, int rc, const struct capture *c, bool by_device, const struct err *e)
 {
 	char text[512];
 	bool usable = c != NULL;
@@ -110,12 +113,14 @@ static void finish_run(struct worker *w, int rc, const struct capture *c, const 
 			usable ? "stopped: what was measured until then is shown" : "stopped before anything was measured");
 	else {
 		snprintf(text, sizeof text, "%s", e->text);
-		worker_note(w, NOTE_FAILED, text);
+		worker_note(w, by_device ? NOTE_DEVICE : NOTE_FAILED, text);
 	}
 }
 
 void run_job_free(struct run_job *job)
 {
+	if (!job)
+		return;
 	free(job->model);
 	free(job->prompt);
 	free(job->prompt_file);
@@ -131,9 +136,15 @@ static void do_run(struct worker *w, struct bench *bench)
 	pthread_mutex_unlock(&w->lock);
 	struct err e = {0};
 	const struct capture *c = NULL;
-	int rc = measure(w, &job->order, bench, &c, &e);
-	finish_run(w, rc, c, &e);
-	run_job_free(job);
+	bool on_device = false;
+	int rc = measure(w, &job->order, bench, &c, &on_device, &e);
+	bool by_device = rc == ERR_DEVICE || (rc == ERR_MEMORY && on_device);
+	pthread_mutex_lock(&w->lock);
+	w->refused = by_device ? job : NULL;
+	pthread_mutex_unlock(&w->lock);
+	finish_run(w, rc, c, by_device, &e);
+	if (!by_device)
+		run_job_free(job);
 	pthread_mutex_lock(&w->lock);
 	w->job = NULL;
 	w->running = false;

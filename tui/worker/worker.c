@@ -135,8 +135,8 @@ void worker_close(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->runner, NULL);
 	pthread_join(w->desk, NULL);
-	if (w->job) /* asked for and not begun */
-		run_job_free(w->job);
+	run_job_free(w->job); /* asked for and not begun */
+	run_job_free(w->refused);
 	errand_job_list_free(w->errand_done);
 	while (w->queue) {
 		struct desk_job *next = w->queue->next;
@@ -199,9 +199,12 @@ int worker_run(struct worker *w, const struct run_order *r, struct err *e)
 	pthread_mutex_lock(&w->lock);
 	bool taken = !w->job;
 	const struct capture *stale = NULL;
+	struct run_job *refused = NULL;
 	struct errand_job *waiting = NULL;
 	if (taken) {
 		w->job = job;
+		refused = w->refused;
+		w->refused = NULL;
 		w->running = true;
 		w->awaits_lookahead = r->modules != NULL;
 		w->n_stage = 0;
@@ -213,11 +216,26 @@ int worker_run(struct worker *w, const struct run_order *r, struct err *e)
 	}
 	pthread_mutex_unlock(&w->lock);
 	capture_unref(stale);
+	run_job_free(refused);
 	errand_job_list_free(waiting);
 	if (taken)
 		return 0;
 	run_job_free(job);
 	return err_set(e, ERR_USE, "a run is going on; ^C stops it");
+}
+
+int worker_again_on_cpu(struct worker *w, struct err *e)
+{
+	pthread_mutex_lock(&w->lock);
+	struct run_job *job = w->refused;
+	w->refused = NULL;
+	pthread_mutex_unlock(&w->lock);
+	if (!job)
+		return err_set(e, ERR_USE, "no run failed for its device's sake");
+	job->order.device = (struct model_options){.device = DEVICE_CPU, .precision = job->order.device.precision};
+	int rc = worker_run(w, &job->order, e);
+	run_job_free(job);
+	return rc;
 }
 
 void worker_cancel(struct worker *w)
