@@ -74,19 +74,18 @@ CUDA_STATE := off (no nvcc in NVCC, CUDA_HOME, PATH or /usr/local/cuda)
 else
 CUDA_ROOT  := $(patsubst %/bin/nvcc,%,$(NVCC))
 CUDA_LACKS := $(strip $(foreach h,cuda_runtime_api.h cublas_v2.h,$(if $(wildcard $(CUDA_ROOT)/include/$(h)),,$(h))))
-CUDA_STATE := $(if $(CUDA_LACKS),off ($(NVCC) is there$(comma) $(CUDA_LACKS) in $(CUDA_ROOT)/include is not),toolkit $(NVCC_VER) ($(NVCC)))
+# Device code: 80 A100, 86 RTX 30 and A40, 89 RTX 40 and L4, 90 H100 and H200, 100 B200, as far as the toolkit knows them, and PTX of
+# the newest for what comes later. CUDA_ARCH="90" builds for one.
+CUDA_ARCH   ?= 80 86 89 90 100
+CUDA_KNOWN  := $(shell $(NVCC) --list-gpu-code 2>/dev/null)
+CUDA_BUILT  := $(foreach a,$(CUDA_ARCH),$(if $(filter sm_$(a),$(CUDA_KNOWN)),$(a)))
+CUDA_NEWEST := $(lastword $(CUDA_BUILT))
+CUDA_STATE := $(if $(CUDA_LACKS),off ($(NVCC) is there$(comma) $(CUDA_LACKS) in $(CUDA_ROOT)/include is not),toolkit $(NVCC_VER) ($(NVCC))$(if $(CUDA_BUILT), for sm $(CUDA_BUILT)))
 CUDA_ON    := $(if $(CUDA_LACKS),,1)
 endif
 ifeq ($(CUDA)$(CUDA_ON),1)
 $(error CUDA=1, but CUDA is $(CUDA_STATE))
 endif
-
-# Device code: 80 A100, 86 RTX 30 and A40, 89 RTX 40 and L4, 90 H100 and H200, 100 B200, as far as the toolkit knows them, and PTX of
-# the newest for what comes later. CUDA_ARCH="90" builds for one.
-CUDA_ARCH   ?= 80 86 89 90 100
-CUDA_KNOWN  := $(if $(CUDA_ON),$(shell $(NVCC) --list-gpu-code 2>/dev/null))
-CUDA_BUILT  := $(foreach a,$(CUDA_ARCH),$(if $(filter sm_$(a),$(CUDA_KNOWN)),$(a)))
-CUDA_NEWEST := $(lastword $(CUDA_BUILT))
 
 # ---- files ----
 
@@ -100,7 +99,9 @@ SIMD_avx2     := -mavx2 -mfma -mf16c
 SIMD_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
 SIMD_avx512_bf16 := $(SIMD_avx512) -mavx512bf16
 # Kernels are compiled by nvcc, once for all configurations; without it absent.c stands for the room.
-CUDA_KERNEL := $(wildcard engine/cuda/*.cu)
+# Those that take nvcc longest come first, so that a build of many jobs does not wait for one of them at its end.
+CUDA_LONG   := $(wildcard $(addprefix engine/cuda/,attention_decode.cu matvec.cu attention.cu attention_f32.cu capture.cu capture_f32.cu unpack.cu))
+CUDA_KERNEL := $(CUDA_LONG) $(filter-out $(CUDA_LONG),$(wildcard engine/cuda/*.cu))
 CUDA_HOST   := $(filter-out engine/cuda/absent.c,$(wildcard engine/cuda/*.c))
 CUDA_SRC    := $(if $(CUDA_ON),$(CUDA_HOST),engine/cuda/absent.c)
 CUDA_OBJ    := $(CUDA_SRC:%.c=$(BUILD)/%.o) $(if $(CUDA_ON),$(CUDA_KERNEL:engine/cuda/%.cu=build/cuda/%.o))
@@ -147,17 +148,23 @@ $(foreach s,$(SIMD_SETS),$(eval $(call simd_rule,$(s))))
 
 # ---- CUDA: by nvcc for devices, by the C++ compiler for the emulator of tests/cudaemu ----
 
-# without guards of statics, which nvcc puts into what it generates, the program needs no C++ library
-NVCCFLAGS += -std=c++17 -O3 -lineinfo -I. -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror,-fno-threadsafe-statics $(foreach a,$(CUDA_BUILT),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
+# without guards of statics, which nvcc puts into what it generates, the program needs no C++ library; a file's architectures side by side
+NVCCFLAGS += --threads 4 -std=c++17 -O3 -lineinfo -I. -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror,-fno-threadsafe-statics $(foreach a,$(CUDA_BUILT),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
 	$(if $(CUDA_NEWEST),-gencode arch=compute_$(CUDA_NEWEST)$(comma)code=compute_$(CUDA_NEWEST))
 ifeq ($(CUDA_ON),1)
-$(CUDA_SRC:%.c=$(BUILD)/%.o): CPPFLAGS += -isystem $(CUDA_ROOT)/include
+$(CUDA_SRC:%.c=$(BUILD)/%.o): CPPFLAGS += -isystem $(CUDA_ROOT)/include -DKVGLASS_CUDA_CODE='"$(addprefix sm_,$(CUDA_BUILT))"'
+$(BUILD)/libkvglass.a: | build/cuda/size
 LDLIBS += $(addprefix -L,$(wildcard $(CUDA_ROOT)/lib64 $(CUDA_ROOT)/lib)) -lcudart_static -ldl -lrt
 endif
 
 build/cuda/%.o: engine/cuda/%.cu build/cuda/flags
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
+
+# how much device code the program carries
+build/cuda/size: $(CUDA_KERNEL:engine/cuda/%.cu=build/cuda/%.o)
+	@size -A $^ | awk '$$1 == ".nv_fatbin" { n += $$2 } END { printf "%.1f MB for sm $(CUDA_BUILT), PTX for later ones\n", n / 1e6 }' >$@
+	@printf '  %-5s %s\n' CUDA "$$(cat $@)"
 
 CUDA_BUILT_WITH := $(NVCC_VER) $(NVCC) $(NVCCFLAGS)
 build/cuda/flags: export CUDA_BUILT_WITH := $(CUDA_BUILT_WITH)
@@ -166,7 +173,7 @@ build/cuda/flags: FORCE
 	@printf '%s\n' "$$CUDA_BUILT_WITH" | cmp -s - $@ || printf '%s\n' "$$CUDA_BUILT_WITH" >$@
 
 EMU      := $(BUILD)/cudaemu
-EMU_FLAGS := -Itests/cudaemu/include -DKVGLASS_CUDAEMU -DKVGLASS_ON_DEVICE
+EMU_FLAGS := -Itests/cudaemu/include -DKVGLASS_CUDAEMU -DKVGLASS_ON_DEVICE -DKVGLASS_CUDA_CODE='"sm_80"'
 # These run twice: on the emulator and on a device (make test-gpu). tests/support/loose_model.c then puts its models there.
 CUDA_TEST_SRC  := $(wildcard tests/cuda/*.c) tests/support/loose_model.c tests/engine/forward_test.c tests/engine/evict_test.c
 CUDA_TEST_WITH := $(filter $(BUILD)/engine/%,$(ALL_OBJ)) \
