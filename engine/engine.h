@@ -223,6 +223,7 @@ int session_lookahead(struct session *s, const struct lookahead_request *r, stru
 struct engine_build {
 	const char *version; /* "0.1.0" */
 	const char *cuda;    /* "13.0" or NULL when built without */
+	const char *cuda_code; /* "sm_80 sm_90": device code for these, PTX of the last for later ones; or NULL */
 	const char *matmul;  /* "oneDNN 2.6.0" */
 	const char *simd;    /* "avx512_bf16", "avx512", "avx2", "baseline": kernels chosen for this machine */
 	int n_threads;

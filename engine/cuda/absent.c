@@ -11,6 +11,11 @@ const char *cuda_version(void)
 	return NULL;
 }
 
+const char *cuda_code(void)
+{
+	return NULL;
+}
+
 void cuda_list_devices(struct device_list *out)
 {
 	snprintf(out->problem, sizeof out->problem, "%s", reason);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/cuda/kernels.h"
 
 enum { LEAST_MAJOR = 8 }; /* bfloat16 in tensor cores, asynchronous copies: Ampere */
 
@@ -13,6 +14,11 @@ const char *cuda_version(void)
 	static char text[16]; /* the same every time */
 	snprintf(text, sizeof text, "%d.%d", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
 	return text;
+}
+
+const char *cuda_code(void)
+{
+	return KVGLASS_CUDA_CODE;
 }
 
 /* Why nothing of CUDA works here; false: it does, and there are *n devices. */
@@ -59,10 +65,18 @@ static void look_at(int index, struct device_info *out)
 	size_t available, total;
 	rc = cudaSetDevice(index);
 	rc = rc ? rc : cudaMemGetInfo(&available, &total);
-	if (rc) /* busy in exclusive mode, lost, ... */
+	if (rc) { /* busy in exclusive mode, lost, ... */
 		snprintf(out->unusable, sizeof out->unusable, "%s", cudaGetErrorString(rc));
-	else
-		out->available = available;
+		return;
+	}
+	out->available = available;
+	rc = cuda_find_code();
+	cudaGetLastError(); /* it is not to be found again by the first launch */
+	if (rc == cudaErrorNoKernelImageForDevice || rc == cudaErrorInvalidDeviceFunction)
+		snprintf(out->unusable, sizeof out->unusable, "compute capability %d.%d, this build has code for %s (CUDA_ARCH of make)", p.major,
+			p.minor, cuda_code());
+	else if (rc)
+		snprintf(out->unusable, sizeof out->unusable, "%s", cudaGetErrorString(rc));
 }
 
 void cuda_list_devices(struct device_list *out)

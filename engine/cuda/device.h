@@ -6,6 +6,8 @@
 
 /* "13.0", or NULL when built without. */
 const char *cuda_version(void);
+/* "sm_80 sm_90": what its kernels were compiled for; the last one's PTX serves later devices. NULL when built without. */
+const char *cuda_code(void);
 /* Adds what cuda:N there are to a list; sets its driver and problem. */
 void cuda_list_devices(struct device_list *out);
 /* 0 when device `index` can run models; else ERR_DEVICE with why, in words of one line. */

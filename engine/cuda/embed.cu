@@ -20,3 +20,8 @@ cudaError_t cuda_embed(const embed_args *a, cudaStream_t stream)
 		CUDA_LAUNCH((embed_kernel<float>), dim3((unsigned)args.n_rows), dim3(256), 0, stream, args);
 	return cudaGetLastError();
 }
+
+cudaError_t cuda_find_code(void)
+{
+	return cudaFuncSetAttribute((const void *)embed_kernel<float>, cudaFuncAttributeMaxDynamicSharedMemorySize, 0);
+}

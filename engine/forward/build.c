@@ -13,7 +13,8 @@ static void look(void)
 {
 	static char matmul[32];
 	gemm_version(matmul, sizeof matmul);
-	build = (struct engine_build){.version = KVGLASS_VERSION, .cuda = cuda_version(), .matmul = matmul, .simd = simd_available()[0]->name,
+	build = (struct engine_build){.version = KVGLASS_VERSION, .cuda = cuda_version(), .cuda_code = cuda_code(),
+		.matmul = matmul, .simd = simd_available()[0]->name,
 		.n_threads = threads_default_count()};
 }
 

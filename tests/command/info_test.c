@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "analysis/synthetic.h"
+#include "engine/device.h"
+#include "engine/engine.h"
 #include "engine/file.h"
 #include "engine/lookahead.h"
 #include "engine/safetensors.h"
@@ -274,4 +276,32 @@ TEST(command_info, places)
 	CHECK(strstr(r.out, "cache") == r.out && strstr(r.out, cache) && strstr(r.out, "/kvglass"));
 	CHECK(strstr(r.out, "\nconfig") && strstr(r.out, "\nstate"));
 	program_free(&r);
+}
+
+/* What the machine has: the CPU in any build; CUDA's devices, or in one line why there are none. */
+TEST(command_info, devices)
+{
+	struct program_result r, json;
+	struct device_list list;
+	engine_devices(&list);
+	program_run(&r, NULL, "info", "--devices", NULL);
+	CHECK_INT(r.status, 0);
+	CHECK_INT(r.n_err, 0);
+	CHECK(!strncmp(r.out, "cpu     ", 8) && strstr(r.out, " GiB") && strstr(r.out, " threads\n"));
+	CHECK(list.n > 1 ? strstr(r.out, "\ncuda:0  ") != NULL : strstr(r.out, list.problem) != NULL);
+	CHECK_INT(list.n > 1, !*list.problem);
+	if (!engine_build()->cuda)
+		CHECK(strstr(list.problem, "this build of kvglass has no CUDA"));
+	program_run(&json, NULL, "info", "--devices", "--json", NULL);
+	CHECK_INT(json.status, 0);
+	json_t *all = PROGRAM_JSON(&json);
+	const json_t *devices = json_object_get(all, "devices");
+	CHECK_INT(json_array_size(devices), list.n);
+	CHECK_STR(text(json_array_get(devices, 0), "device"), "cpu");
+	CHECK(json_integer_value(json_object_get(json_array_get(devices, 0), "memory_bytes")) > 0);
+	CHECK_INT(json_is_null(json_object_get(all, "cuda")), !engine_build()->cuda);
+	CHECK_INT(json_is_null(json_object_get(all, "problem")), !*list.problem);
+	json_decref(all);
+	program_free(&r);
+	program_free(&json);
 }

@@ -11,7 +11,7 @@
 #include "tests/support/test.h"
 #include "tests/support/tiny_model.h"
 
-enum { N_PROMPT = 40 };
+enum { N_PROMPT = 20, N_DECODED = 3 };
 
 static const struct loose_model_options shape = {.n_layer = 2, .n_head = 4, .n_kv_head = 2, .head_dim = 64, .n_embd = 64, .n_ff = 96,
 	.n_vocab = 100, .type = TYPE_BF16, .rope_pairs = ROPE_HALVES};
@@ -46,6 +46,9 @@ TEST(cuda_failures, devices_that_cannot_be_used)
 	cudaemu_plan_failure("cudaMemGetInfo", 1, cudaErrorDevicesUnavailable);
 	CHECK_INT(cuda_check_device(0, &e), ERR_DEVICE);
 	CHECK(strstr(e.text, "busy or unavailable") != NULL);
+	cudaemu_plan_failure("cudaFuncSetAttribute", 1, cudaErrorNoKernelImageForDevice);
+	CHECK_INT(cuda_check_device(0, &e), ERR_DEVICE);
+	CHECK(strstr(e.text, "this build has code for sm_80") != NULL);
 	cudaemu_reset(&cudaemu_usual_machine);
 }
 
@@ -83,7 +86,7 @@ static void begin(struct attempt *a)
 {
 	*a = (struct attempt){.owner = loose_model_make(&shape)};
 	a->model = loose_model_get(a->owner);
-	a->ids = loose_ids(a->model, N_PROMPT + 4, 3);
+	a->ids = loose_ids(a->model, N_PROMPT + N_DECODED, 3);
 	a->sum = calloc((size_t)(shape.n_layer * shape.n_head * N_PROMPT), sizeof *a->sum);
 	a->model->info.device = "cuda:0";
 	a->model->info.precision = "bf16";
@@ -99,10 +102,10 @@ static int run(struct attempt *a)
 {
 	struct session *s = NULL;
 	struct colsum_request window = {.first = N_PROMPT - 8, .count = 12, .step = 1, .n_key = N_PROMPT, .sum = a->sum};
-	int rc = session_open(&s, a->model, &(struct session_options){.max_tokens = N_PROMPT + 8, .chunk_rows = 24, .n_threads = 1}, &a->e);
+	int rc = session_open(&s, a->model, &(struct session_options){.max_tokens = N_PROMPT + 8, .chunk_rows = 12, .n_threads = 1}, &a->e);
 	if (!rc)
 		rc = session_run(s, &(struct run_request){.ids = a->ids, .n = N_PROMPT, .colsum = &window, .n_colsum = 1}, &a->e);
-	for (int i = 0; i < 4 && !rc; i++)
+	for (int i = 0; i < N_DECODED && !rc; i++)
 		rc = session_run(s, &(struct run_request){.ids = a->ids + N_PROMPT + i, .n = 1, .colsum = &window, .n_colsum = 1}, &a->e);
 	session_close(s);
 	return rc;
