@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "engine/cuda/device.h"
 #include "engine/file/gguf.h"
 #include "engine/file/tensor_type.h"
 #include "engine/forward/session.h"
@@ -50,6 +51,8 @@ static const struct stored {
 	{"q4_1", TYPE_Q4_1, 3, 0, 2, 0.02f / 4.6f, -7.5f * 0.02f / 4.6f},
 };
 enum { N_STORED = sizeof stored_types / sizeof *stored_types };
+
+static const float deviation = 0.02f; /* of all matrices */
 
 enum { ALIGNMENT = 32, PATTERN_BLOCKS = 32749 /* a prime: no row of a matrix is a whole number of patterns */ };
 
@@ -319,6 +322,7 @@ static int write_header(int fd, const struct shape *shape, const struct stored *
 struct filler {
 	int fd;
 	const struct stored *stored;
+	bool on_device; /* which makes the matrices */
 	uint8_t *pattern;
 	size_t pattern_bytes;
 	uint64_t done, total;
@@ -350,7 +354,7 @@ static int make_pattern(struct filler *f)
 	for (size_t at = 0; at < f->pattern_bytes; at += (size_t)info->block_bytes) {
 		uint8_t *block = f->pattern + at;
 		if (f->stored->scale_at < 0) {
-			fill_plain(f->stored->type, block, (float)(0.02 * rng_normal(&rng)));
+			fill_plain(f->stored->type, block, (float)((double)deviation * rng_normal(&rng)));
 			continue;
 		}
 		for (int i = 0; i < info->block_bytes; i++)
@@ -386,11 +390,29 @@ static int put_ones(struct filler *f, int n)
 	return rc;
 }
 
+/* Is the tensor left to the device? Lookahead modules are drawn at the scale of the embedding, so that one is here in any case. */
+static bool is_left_out(bool on_device, const struct tensor *t)
+{
+	return on_device && t->n_out && strcmp(t->name, "token_embd.weight");
+}
+
+/* Zeros that take no memory until they are read. */
+static int skip(struct filler *f, uint64_t n)
+{
+	off_t end = lseek(f->fd, (off_t)n, SEEK_CUR);
+	if (end < 0 || ftruncate(f->fd, end))
+		return err_set(f->e, ERR_MEMORY, "random weights: %s after %" PRIu64 " of %" PRIu64 " bytes", strerror(errno), f->done, f->total);
+	f->done += n;
+	return 0;
+}
+
 static int put_data(void *user, const struct tensor *t)
 {
 	static const uint8_t zeros[ALIGNMENT];
 	struct filler *f = user;
 	uint64_t n = tensor_bytes(f->stored, t);
+	if (is_left_out(f->on_device, t))
+		return skip(f, padded(n));
 	int rc = t->n_out ? 0 : put_ones(f, t->n_in);
 	for (uint64_t left = t->n_out ? n : 0; left > 0 && !rc;) {
 		uint64_t piece = left < f->pattern_bytes ? left : f->pattern_bytes;
@@ -400,9 +422,18 @@ static int put_data(void *user, const struct tensor *t)
 	return rc ? rc : put_bytes(f, zeros, padded(n) - n);
 }
 
-static int write_model(int fd, const struct shape *shape, const struct stored *stored, const struct progress *progress, struct err *e)
+struct plan {
+	const char *name;
+	const struct shape *shape;
+	const struct stored *stored;
+	bool on_device; /* which makes the matrices by itself */
+};
+
+static int write_model(int fd, const struct plan *plan, const struct progress *progress, struct err *e)
 {
-	struct filler f = {.fd = fd, .stored = stored, .progress = progress, .e = e};
+	const struct shape *shape = plan->shape;
+	const struct stored *stored = plan->stored;
+	struct filler f = {.fd = fd, .stored = stored, .on_device = plan->on_device, .progress = progress, .e = e};
 	int rc = write_header(fd, shape, stored, &f.total, e);
 	if (!rc)
 		rc = make_pattern(&f);
@@ -414,38 +445,65 @@ static int write_model(int fd, const struct shape *shape, const struct stored *s
 
 /* ---- memory ---- */
 
+struct size {
+	const struct plan *plan;
+	uint64_t here; /* bytes of what is not left to the device */
+};
+
 static int add_size(void *user, const struct tensor *t)
 {
-	struct header *h = user;
-	h->offset += padded(tensor_bytes(h->stored, t));
+	struct size *s = user;
+	s->here += is_left_out(s->plan->on_device, t) ? 0 : padded(tensor_bytes(s->plan->stored, t));
 	return 0;
 }
 
-int random_model_open(struct model **out, const char *name, const struct model_options *options, const struct progress *progress,
-	struct err *e)
+static int check_memory(const struct plan *plan, struct err *e)
 {
-	const struct shape *shape;
-	const struct stored *stored;
-	*out = NULL;
-	int rc = find(name, &shape, &stored, e);
-	if (rc)
-		return rc;
-	struct header size = {.stored = stored};
-	visit_all(shape, add_size, &size);
+	struct size size = {.plan = plan};
+	visit_all(plan->shape, add_size, &size);
 	/* Memory without a name cannot be given back under pressure as the pages of a file can: half is left for caches and buffers. */
 	uint64_t available = memory_available();
-	if (available && size.offset > available / 2)
-		return err_set(e, ERR_MEMORY, "%s: %.1f GB of random weights are kept in memory and may take half of the %.1f GB that is free",
-			name, (double)size.offset * 1e-9, (double)available * 1e-9);
+	if (!available || size.here <= available / 2)
+		return 0;
+	return err_set(e, ERR_MEMORY, "%s: %.1f GB of random weights are kept in memory and may take half of the %.1f GB that is free",
+		plan->name, (double)size.here * 1e-9, (double)available * 1e-9);
+}
+
+static int open_plan(struct model **out, const struct plan *plan, const struct model_options *options, const struct progress *progress,
+	struct err *e)
+{
+	int rc = check_memory(plan, e);
+	if (rc)
+		return rc;
 	int fd = memfd_create("kvglass random model", MFD_CLOEXEC);
 	if (fd < 0)
-		return err_set(e, ERR_SYSTEM, "%s: memory for a file without a name: %s", name, strerror(errno));
-	rc = write_model(fd, shape, stored, progress, e);
+		return err_set(e, ERR_SYSTEM, "%s: memory for a file without a name: %s", plan->name, strerror(errno));
+	rc = write_model(fd, plan, progress, e);
 	if (!rc) {
 		char path[40];
 		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 		rc = model_open(out, path, options, e);
 	}
 	close(fd);
+	if (!rc && plan->on_device)
+		(*out)->random_deviation = deviation;
 	return rc;
+}
+
+int random_model_open(struct model **out, const char *name, const struct model_options *options, const struct progress *progress,
+	struct err *e)
+{
+	struct plan plan = {.name = name};
+	struct err why;
+	*out = NULL;
+	int rc = find(name, &plan.shape, &plan.stored, e);
+	if (rc)
+		return rc;
+	plan.on_device = options && options->device != DEVICE_CPU && !cuda_check_device(options->device_index, &why);
+	rc = open_plan(out, &plan, options, progress, e);
+	if (rc || !plan.on_device || backend_for(*out) != &backend_cpu)
+		return rc;
+	model_close(*out); /* the device has gone since, and the processor reads what lies in memory */
+	plan.on_device = false;
+	return open_plan(out, &plan, options, progress, e);
 }

@@ -14,11 +14,11 @@ __device__ static bool is_evicted(const decode_args &a, int head, int key)
 	return a.kept && key < a.n_evictable && !a.kept[(size_t)head * (size_t)a.n_evictable + (size_t)key];
 }
 
-/* Rows of the cache. WHOLE: they are whole eights, and aligned. */
-template <class T, bool WHOLE> struct reader {
+/* Of rows of the cache and of queries. WHOLE: they are whole eights, and aligned. */
+template <bool WHOLE> struct reader {
 	int n, at; /* this lane's elements: n of them from `at`, all or none where rows are whole */
 
-	__device__ void load(const T *row, float out[8]) const
+	template <class T> __device__ void load(const T *row, float out[8]) const
 	{
 		if (!WHOLE || !n)
 			load_some(row + at, WHOLE ? 0 : n, out);
@@ -33,7 +33,7 @@ template <class T, int HEADS, int LANES, bool WHOLE> struct decode_part {
 	const decode_args &d;
 	const attention_args &a;
 	int kv_head, first_head, n_head;
-	reader<T, WHOLE> lane;
+	reader<WHOLE> lane;
 
 	__device__ decode_part(const decode_args &args, int kv, int first_in_group) : d(args), a(args.attention), kv_head(kv)
 	{
@@ -50,7 +50,10 @@ template <class T, int HEADS, int LANES, bool WHOLE> struct decode_part {
 		for (int h = 0; h < HEADS; h++) {
 			const float *q = static_cast<const float *>(a.q.data) + (size_t)a.first_row * (size_t)a.q.ld
 				+ (size_t)(first_head + h) * (size_t)a.head_dim;
-			load_some(q + lane.at, h < n_head ? lane.n : 0, query[h]);
+			for (int i = 0; i < 8; i++)
+				query[h][i] = 0;
+			if (h < n_head)
+				lane.load(q, query[h]);
 			for (int i = 0; i < 8; i++)
 				query[h][i] *= factor;
 		}

@@ -207,6 +207,11 @@ void cuda_sums_layer(struct cuda *c, int layer); /* rows of captures that keep e
 void cuda_sums_end(struct cuda *c);           /* row errors */
 int cuda_collect(struct backend *b, struct err *e);
 
+/* ---- yardstick.c ---- */
+struct machine_rates;
+/* A product of this size cubed, and a copy of at least so many bytes. */
+int cuda_measure_with(struct machine_rates *out, const struct model *m, int size, size_t n_copied, struct err *e);
+
 /* ---- read.c ---- */
 const float *cuda_last_logits(struct backend *b);
 int32_t cuda_last_argmax(struct backend *b);

@@ -43,6 +43,8 @@ struct embed_args {
 	struct cuda_rows out; /* float32 */
 };
 cudaError_t cuda_embed(const struct embed_args *a, cudaStream_t stream);
+/* Has this build code for the device that calls go to? No error: it has; it is the same for all kernels. */
+cudaError_t cuda_find_code(void);
 
 /* ---- norm.cu ---- */
 struct norm_args { /* out = in / sqrt(mean(in^2) + eps) * gain */
@@ -129,6 +131,16 @@ struct unpack_args {
 	size_t n;            /* a multiple of the type's block */
 };
 cudaError_t cuda_unpack(const struct unpack_args *a, cudaStream_t stream);
+
+/* ---- random.cu ---- */
+struct random_args { /* normal numbers, mean 0; element i depends on seed and i alone */
+	void *to; /* (n) */
+	bool half;
+	size_t n;
+	uint64_t seed;
+	float deviation;
+};
+cudaError_t cuda_random(const struct random_args *a, cudaStream_t stream);
 
 /* ---- argmax.cu ---- */
 struct argmax_args {

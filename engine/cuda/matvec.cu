@@ -94,29 +94,29 @@ template <class T, int ROWS, bool WHOLE> static __global__ void matvec_kernel(ma
 	}
 	for (; begin + 8 <= a.n_in; begin += STEP)
 		add_products<T, ROWS, WHOLE>(sum, a, weight, begin);
-	if (begin < a.n_in)
+	if (!WHOLE && begin < a.n_in)
 		add_products<T, ROWS, false>(sum, a, weight, begin);
 	finish<T, ROWS>(a, output, sum);
 }
 
-template <class T, int ROWS> static void launch(const matvec_args &args, cudaStream_t stream)
+template <class T, int ROWS, bool WHOLE> static void launch(const matvec_args &args, cudaStream_t stream)
 {
 	int outputs = WARPS * (args.swiglu ? 1 : OUTPUTS), n = args.swiglu ? args.n_out / 2 : args.n_out;
 	dim3 grid((unsigned)((n + outputs - 1) / outputs)), block(32 * WARPS);
-	if (args.n_in % 8 == 0 && args.in.ld % 8 == 0)
-		CUDA_LAUNCH((matvec_kernel<T, ROWS, true>), grid, block, 0, stream, args);
-	else
-		CUDA_LAUNCH((matvec_kernel<T, ROWS, false>), grid, block, 0, stream, args);
+	CUDA_LAUNCH((matvec_kernel<T, ROWS, WHOLE>), grid, block, 0, stream, args);
 }
 
+/* Rows that are no whole eights are nobody's model: one kernel serves them. */
 template <class T> static void launch_rows(const matvec_args &args, cudaStream_t stream)
 {
-	if (args.n_rows == 1)
-		launch<T, 1>(args, stream);
+	if (args.n_in % 8 || args.in.ld % 8)
+		launch<T, MATVEC_ROWS, false>(args, stream);
+	else if (args.n_rows == 1)
+		launch<T, 1, true>(args, stream);
 	else if (args.n_rows <= 4)
-		launch<T, 4>(args, stream);
+		launch<T, 4, true>(args, stream);
 	else
-		launch<T, MATVEC_ROWS>(args, stream);
+		launch<T, MATVEC_ROWS, true>(args, stream);
 }
 
 cudaError_t cuda_matvec(const matvec_args *a, cudaStream_t stream)

@@ -137,8 +137,13 @@ static uint8_t *take_block(struct maker *k, size_t n_bytes, const char *what)
 
 static void put_matrix(struct maker *k, const struct weight *w, void *device)
 {
+	struct cuda_device *d = k->upload.device;
 	k->w->copy[k->w->n++] = (struct copy){w->data, device};
-	cuda_upload_matrix(&k->upload, device, is_half(k->m), w);
+	if (k->m->random_deviation > 0 && w->data != k->m->embedding.data)
+		CUDA_TRY(d, cuda_random(&(struct random_args){.to = device, .half = is_half(k->m), .n = (size_t)w->n_out * (size_t)w->n_in,
+			.seed = (uint64_t)k->w->n, .deviation = k->m->random_deviation}, d->stream));
+	else
+		cuda_upload_matrix(&k->upload, device, is_half(k->m), w);
 }
 
 static void put_layer(struct maker *k, const struct layer_weights *layer)

@@ -1,17 +1,16 @@
 /* What the device reaches now: a large product of cuBLAS in the model's precision, and a copy from device memory to device memory. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cuda/cuda.h"
 #include "engine/machine.h"
-#include "engine/random.h"
 
-enum { SIZE = 8192, ROUNDS = 5, COPY_MIB = 512 };
+enum { ROUNDS = 5 };
 
 struct yardstick {
 	struct cuda_device device;
 	cudaEvent_t begin, end;
-	char *memory; /* three matrices (SIZE, SIZE) side by side; the copy goes from their first half to their second */
+	int size;     /* the product is this cubed */
+	char *memory; /* three matrices (size, size) side by side; the copy goes from the first half of it all to the second */
 	size_t matrix_bytes, n_bytes;
 	cublasHandle_t blas;
 	bool half;
@@ -21,8 +20,8 @@ static bool multiply(struct yardstick *y)
 {
 	const float one = 1, nothing = 0;
 	cudaDataType type = y->half ? CUDA_R_16BF : CUDA_R_32F;
-	return CUBLAS_TRY(&y->device, cublas_find(NULL)->gemm(y->blas, CUBLAS_OP_T, CUBLAS_OP_N, SIZE, SIZE, SIZE, &one, y->memory, type, SIZE,
-		y->memory + y->matrix_bytes, type, SIZE, &nothing, y->memory + 2 * y->matrix_bytes, type, SIZE,
+	return CUBLAS_TRY(&y->device, cublas_find(NULL)->gemm(y->blas, CUBLAS_OP_T, CUBLAS_OP_N, y->size, y->size, y->size, &one, y->memory, type, y->size,
+		y->memory + y->matrix_bytes, type, y->size, &nothing, y->memory + 2 * y->matrix_bytes, type, y->size,
 		y->half ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT));
 }
 
@@ -51,26 +50,15 @@ static double least_ms(struct yardstick *y, bool (*work)(struct yardstick *y))
 /* Random numbers, because a device that multiplies zeros runs cooler and faster. */
 static bool fill(struct yardstick *y)
 {
-	size_t n = 2 * y->matrix_bytes / sizeof(uint32_t);
-	uint32_t *bits = malloc(n * sizeof *bits);
-	struct rng rng;
-	rng_seed(&rng, 1);
-	if (!bits)
-		return err_set(&y->device.failure, ERR_MEMORY, "no memory for matrices of %d", SIZE) == ERR_NONE;
-	for (size_t i = 0; i < n; i++) /* sign and seven bits of bfloat16, twice, around 1; the same bits are sound float32 */
-		bits[i] = 0x3f803f80u | ((uint32_t)rng_below(&rng, 1u << 16) * 0x8001u & 0x807f807fu);
-	bool well = CUDA_TRY(&y->device, cudaMemcpyAsync(y->memory, bits, n * sizeof *bits, cudaMemcpyHostToDevice, y->device.stream)) &&
-		CUDA_TRY(&y->device, cudaStreamSynchronize(y->device.stream));
-	free(bits);
-	return well;
+	return CUDA_TRY(&y->device, cuda_random(&(struct random_args){.to = y->memory, .half = y->half, .n = 2 * (size_t)y->size * (size_t)y->size,
+		.seed = 1, .deviation = 1}, y->device.stream));
 }
 
-static bool open_parts(struct yardstick *y)
+static bool open_parts(struct yardstick *y, size_t copied)
 {
 	struct cuda_device *d = &y->device;
-	size_t both = (size_t)COPY_MIB << 21;
-	y->matrix_bytes = (size_t)SIZE * SIZE * (y->half ? sizeof(uint16_t) : sizeof(float));
-	y->n_bytes = 3 * y->matrix_bytes > both ? 3 * y->matrix_bytes : both;
+	y->matrix_bytes = (size_t)y->size * (size_t)y->size * (y->half ? sizeof(uint16_t) : sizeof(float));
+	y->n_bytes = 3 * y->matrix_bytes > 2 * copied ? 3 * y->matrix_bytes : 2 * copied;
 	const struct cublas *blas = cublas_find(&d->failure);
 	y->memory = cuda_take(d, y->n_bytes, "a large product");
 	return blas && y->memory && CUBLAS_TRY(d, blas->create(&y->blas)) && CUBLAS_TRY(d, blas->set_stream(y->blas, d->stream)) &&
@@ -90,21 +78,27 @@ static void close_parts(struct yardstick *y)
 	cuda_device_close(&y->device);
 }
 
-int cuda_measure(struct machine_rates *out, const struct model *m, struct err *e)
+int cuda_measure_with(struct machine_rates *out, const struct model *m, int size, size_t n_copied, struct err *e)
 {
-	struct yardstick y = {.half = !strcmp(m->info.precision, "bf16")};
+	struct yardstick y = {.half = !strcmp(m->info.precision, "bf16"), .size = size};
 	int rc = cuda_device_open(&y.device, m, e);
 	if (rc)
 		return rc;
 	double product = 0, copied = 0;
-	if (open_parts(&y)) {
+	if (open_parts(&y, n_copied)) {
 		product = least_ms(&y, multiply);
 		copied = least_ms(&y, copy);
 	}
 	rc = cuda_failure(&y.device, e);
 	if (!rc)
-		*out = (struct machine_rates){.product_size = SIZE, .product_type = y.half ? "bfloat16" : "float32",
-			.gflops = 2e-6 * SIZE * SIZE * SIZE / product, .read_gbs = 1e-6 * (double)y.n_bytes / copied};
+		*out = (struct machine_rates){.product_size = size, .product_type = y.half ? "bfloat16" : "float32",
+			.gflops = 2e-6 * size * size * size / product, .read_gbs = 1e-6 * (double)y.n_bytes / copied};
 	close_parts(&y);
 	return rc;
+}
+
+int cuda_measure(struct machine_rates *out, const struct model *m, struct err *e)
+{
+	enum { SIZE = 8192, COPY_MIB = 512 };
+	return cuda_measure_with(out, m, SIZE, (size_t)COPY_MIB << 20, e);
 }

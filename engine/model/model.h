@@ -47,6 +47,9 @@ struct model {
 	float norm_eps;
 	enum rope_pairs rope_pairs;
 	const float *rope_inv_freq; /* (head_dim / 2): base^(-2i/d), with Llama-3 scaling (or the file's rope_freqs) applied, float32 as the reference computes it */
+	/* > 0: a model of random weights on a device, which is to make all matrices but the embedding by itself, normal with this deviation;
+	 * `data` then leads to zeros. 0: weights are what `data` holds. */
+	float random_deviation;
 	struct weight embedding;    /* (n_vocab, n_embd) */
 	struct weight output;       /* the same matrix when tied */
 	const float *output_norm;   /* (n_embd) */

@@ -106,8 +106,8 @@ static void fill(struct bench *t, float sharpness)
 	t->a.v = random_floats(&rng, (size_t)(t->a.n_kv_head * t->a.n * t->a.d), 1, t->half);
 }
 
-/* The last 32 rows, every third row on fewer keys, all rows, and one row at the border of a chunk. */
-enum { N_MEASURED = 4 };
+/* The last 32 rows, every third row on fewer keys, all rows, one row at the border of a chunk, two on either side of it, a whole chunk. */
+enum { N_MEASURED = 6 };
 
 static void check_shape(const struct shape *s, bool half)
 {
@@ -121,7 +121,10 @@ static void check_shape(const struct shape *s, bool half)
 	plan(&measured[0], &t, s->n - window, window, 1, s->n);
 	plan(&measured[1], &t, 1, s->n / 3, 3, s->n - s->n / 5);
 	plan(&measured[2], &t, 0, s->n, 1, s->n);
-	plan(&measured[3], &t, s->chunk < s->n ? s->chunk : s->n - 1, 1, 1, s->n);
+	int border = s->chunk < s->n ? s->chunk : s->n - 1;
+	plan(&measured[3], &t, border, 1, 1, s->n);
+	plan(&measured[4], &t, border > 0 ? border - 1 : 0, 2, 1, s->n);
+	plan(&measured[5], &t, border, s->chunk, 1, s->n);
 	for (int i = 0; i < N_MEASURED; i++)
 		capture[i] = measured[i].capture;
 	float *out = calloc((size_t)(s->n * width), sizeof *out);

@@ -333,6 +333,44 @@ TEST(cuda_kernels, unpacking_of_every_type)
 	free(x), free(want), free(got), free(packed);
 }
 
+/* ---- random weights ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t plain_hash(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* Each element against the definition, and all of them against what makes them normal: mean, deviation, share beyond two deviations. */
+TEST(cuda_kernels, random_numbers)
+{
+	enum { N = 20011, SEED = 7 };
+	float *got = malloc(N * sizeof *got);
+	double deviation = 0.02;
+	for (int half = 0; device_is_there() && half < 2; half++) {
+		struct cuda_rows out = device_rows(NULL, 1, N, N, half);
+		struct random_args a = {.to = out.data, .half = half, .n = N, .seed = SEED, .deviation = (float)deviation};
+		double sum = 0, square = 0;
+		int far = 0;
+		CHECK_INT(cuda_random(&a, 0), cudaSuccess);
+		device_get_rows(got, out, 1, N);
+		for (int i = 0; i < N; i++) {
+			uint64_t bits = plain_hash(plain_hash(SEED) + (uint64_t)i / 2 + 1);
+			double radius = deviation * sqrt(-2 * log(((double)(bits >> 41) + 0.5) / 0x1p23)), angle = (double)(bits & 0xffffff) / 0x1p24 * 2 * acos(-1);
+			double want = radius * (i % 2 ? sin(angle) : cos(angle));
+			CHECK_NEAR(got[i], want, allowed(radius, want, half));
+			sum += got[i], square += (double)got[i] * got[i];
+			far += fabs((double)got[i]) > 2 * deviation;
+		}
+		CHECK_NEAR(sum / N, 0, 4 * deviation / sqrt(N));
+		CHECK_NEAR(sqrt(square / N) / deviation, 1, 4 / sqrt(2.0 * N));
+		CHECK_NEAR(far / (double)N, 0.0455, 4 * sqrt(0.0455 / N));
+		device_free_all();
+	}
+	free(got);
+}
+
 /* ---- the largest -------------------------------------------------------------------------------------------------------------- */
 
 static int argmax_of(const float *x, int n)

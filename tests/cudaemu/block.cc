@@ -10,6 +10,7 @@
 enum state { READY, AT_BARRIER, IN_COLLECTIVE, DONE };
 
 struct thread {
+	uint3 index; /* threadIdx */
 	state is;
 	cudaemu_site site; /* of what it waits for */
 	cudaemu_vote vote;
@@ -39,8 +40,7 @@ bool cudaemu_in_kernel(void)
 
 static void become(int i)
 {
-	unsigned u = (unsigned)i;
-	threadIdx = {u % blockDim.x, u / blockDim.x % blockDim.y, u / blockDim.x / blockDim.y};
+	threadIdx = block.at[i].index;
 	cudaemu_now.thread = (uint16_t)i;
 	cudaemu_now.warp_time = block.warp_time[i / 32];
 	cudaemu_now.now = cudaemu_clock();
@@ -53,7 +53,7 @@ static int current(void)
 
 static bool same_site(const cudaemu_site &a, const cudaemu_site &b)
 {
-	return a.line == b.line && !strcmp(a.file, b.file);
+	return a.line == b.line && (a.file == b.file || !strcmp(a.file, b.file));
 }
 
 /* ---- barriers of the block ---------------------------------------------------------------------------------------- */
@@ -280,6 +280,8 @@ void cudaemu_run_kernel(const cudaemu_launch_request &k)
 	block.n = (int)(k.block.x * k.block.y * k.block.z);
 	block.in_kernel = true;
 	fiber_reserve(block.n);
+	for (unsigned i = 0; i < (unsigned)block.n; i++)
+		block.at[i].index = {i % k.block.x, i / k.block.x % k.block.y, i / k.block.x / k.block.y};
 	blockDim = {k.block.x, k.block.y, k.block.z};
 	gridDim = {k.grid.x, k.grid.y, k.grid.z};
 	for (unsigned z = 0; z < k.grid.z; z++)
