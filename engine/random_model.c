@@ -499,7 +499,10 @@ int random_model_open(struct model **out, const char *name, const struct model_o
 	int rc = find(name, &plan.shape, &plan.stored, e);
 	if (rc)
 		return rc;
-	plan.on_device = options && options->device != DEVICE_CPU && !cuda_check_device(options->device_index, &why);
+	bool wanted = options && options->device != DEVICE_CPU;
+	plan.on_device = wanted && !cuda_check_device(options->device_index, &why);
+	if (wanted && !plan.on_device && options->device == DEVICE_CUDA)
+		return err_set(e, ERR_DEVICE, "%s", why.text);
 	rc = open_plan(out, &plan, options, progress, e);
 	if (rc || !plan.on_device || backend_for(*out) != &backend_cpu)
 		return rc;

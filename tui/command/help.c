@@ -132,6 +132,8 @@ void help_program(FILE *out)
 void help_version(FILE *out)
 {
 	const struct engine_build *build = engine_build();
-	fprintf(out, "kvglass %s\n%s\nsimd: %s\ncuda: %s\n", KVGLASS_VERSION, build->matmul, build->simd,
-		build->cuda ? build->cuda : "no");
+	fprintf(out, "kvglass %s\n%s\nsimd: %s\ncuda: %s", KVGLASS_VERSION, build->matmul, build->simd, build->cuda ? build->cuda : "no");
+	if (build->cuda)
+		fprintf(out, " (%s and later)", build->cuda_code);
+	putc('\n', out);
 }

@@ -41,7 +41,7 @@ static int print_json(const struct device_list *list, struct err *e)
 	int failed = 0;
 	for (int i = 0; i < list->n; i++)
 		failed |= json_array_append_new(devices, device_json(&list->device[i]));
-	json_t *all = json_pack("{s:s?, s:s?, s:s?, s:o}", "cuda", build->cuda, "driver", *list->driver ? list->driver : NULL, "problem",
+	json_t *all = json_pack("{s:s?, s:s?, s:s?, s:s?, s:o}", "cuda", build->cuda, "code", build->cuda_code, "driver", *list->driver ? list->driver : NULL, "problem",
 		*list->problem ? list->problem : NULL, "devices", devices);
 	int rc = all && !failed ? table_write_json(all, "-", e) : (int)err_set(e, ERR_MEMORY, "no memory for the list of devices");
 	json_decref(all);
