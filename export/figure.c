@@ -51,8 +51,10 @@ const char *const *figure_venues(int *n)
 
 static int check_spec(const struct figure_spec *s, struct err *e)
 {
-	if ((unsigned)s->kind > FIGURE_TRAINING || (unsigned)s->rows > FIGURE_ONE)
+	if ((unsigned)s->kind > FIGURE_GRID || (unsigned)s->rows > FIGURE_ONE)
 		return err_set(e, ERR_USE, "figure: kind %d with rows %d is not one", (int)s->kind, (int)s->rows);
+	if ((unsigned)s->measure > FIGURE_KL)
+		return err_set(e, ERR_USE, "figure: measure %d is not one", (int)s->measure);
 	if ((unsigned)s->scale > RAMP_DIFFERENCE || (unsigned)s->colour > RAMP_DIVERGING)
 		return err_set(e, ERR_USE, "figure: scale %d with colours %d is not one", (int)s->scale, (int)s->colour);
 	if (!(s->width_in >= 0 && s->width_in <= 100) || !(s->height_in >= 0 && s->height_in <= 100))
@@ -93,6 +95,7 @@ static const struct plot_ops *const plots[] = {
 	[FIGURE_OVERLAY] = &plot_overlay,
 	[FIGURE_CURVES] = &plot_curves,
 	[FIGURE_TRAINING] = &plot_training,
+	[FIGURE_GRID] = &plot_heads,
 };
 
 struct source { /* one of both */

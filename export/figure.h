@@ -1,4 +1,4 @@
-/* Figures: heatmaps, retained-token overlays and curves, from a capture to PNG, PDF, SVG (and TeX for
+/* Figures: heatmaps, retained-token overlays, curves and grids of heads, from a capture to PNG, PDF, SVG (and TeX for
  * overlays).
  *
  * No title inside; axes, ticks, colour bar with units, panel letters; legible in grey; the same input gives the
@@ -14,7 +14,14 @@
 #include "analysis/ramp.h"
 #include "analysis/training_log.h"
 
-enum figure_kind { FIGURE_HEATMAP, FIGURE_OVERLAY, FIGURE_CURVES, FIGURE_TRAINING };
+enum figure_kind { FIGURE_HEATMAP, FIGURE_OVERLAY, FIGURE_CURVES, FIGURE_TRAINING, FIGURE_GRID };
+enum figure_measure { /* what FIGURE_GRID tells of every head */
+	FIGURE_MASS,  /* share of the best possible mass */
+	FIGURE_PICKS, /* share of truth's picks */
+	FIGURE_GAIN,  /* best mass above SnapKV's */
+	FIGURE_GAP,   /* truth's picks that the ceiling finds and the method does not */
+	FIGURE_KL,    /* over all tokens, by query head; no budget */
+};
 enum figure_rows {
 	FIGURE_LAYERS, /* layer x token, heads averaged */
 	FIGURE_HEADS,  /* query head x token of one layer */
@@ -24,6 +31,7 @@ enum figure_rows {
 struct figure_spec {
 	enum figure_kind kind;
 	enum figure_rows rows;
+	enum figure_measure measure;
 	int layer, head;           /* query head; -1: not chosen */
 	const char *const *method; /* panels in this order; NULL: truth, snapkv, lookahead as available, all in curves */
 	int n_method;
@@ -51,6 +59,7 @@ const char *const *figure_venues(int *n);
  *   overlay  the prompt's text with what each method keeps at the budget: in one KV head (layer and head chosen: the
  *            head's group), in a layer, or in all; the shade is the share of (layer, KV head) pairs that keep a token
  *   curves   mass and overlap over all budgets, in the same scopes
+ *   grid     one number for every layer and head (measure), a strip a method
  * "truth" and "oracle" name the same method. ERR_USE names what is wrong in the spec, ERR_SYSTEM what the
  * machine refused. */
 int figure_write(const struct evaluation *ev, const struct figure_spec *spec, const char *path, struct err *e);

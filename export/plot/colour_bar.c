@@ -34,6 +34,12 @@ static int make_ticks(const struct colour_bar *bar, struct bar_tick tick[MAX_TIC
 				"\xe2\x89\xa5"
 				"100\xc3\x97"}},
 	};
+	for (int i = 0; i < bar->n_tick && i < MAX_TICK; i++) {
+		tick[i].level = bar->tick[i].level;
+		snprintf(tick[i].text, sizeof tick[i].text, "%s", bar->tick[i].text);
+	}
+	if (bar->tick)
+		return bar->n_tick < MAX_TICK ? bar->n_tick : MAX_TICK;
 	if (bar->scale == RAMP_RAW) {
 		for (int i = 0; i < 3; i++) {
 			tick[i].value = bar->max * (float)i / 2;
@@ -61,6 +67,8 @@ static const char *bar_label(struct text_engine *t, const struct colour_bar *bar
 	};
 	double room = bar->upright ? bar->at.h : bar->at.w;
 	int i = 0;
+	if (bar->label)
+		return text_width(t, &plot_label, bar->label) <= room ? bar->label : "";
 	while (i < 2 && text_width(t, &plot_label, text[bar->scale][i]) > room)
 		i++;
 	return text[bar->scale][i];

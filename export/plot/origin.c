@@ -64,7 +64,8 @@ static void add_protocol(struct collector *k, const struct protocol *p)
 int origin_collect(struct provenance *out, const struct evaluation *ev, const struct figure_spec *spec, struct err *e)
 {
 	static const char *const kinds[] = {
-		[FIGURE_HEATMAP] = "heatmap", [FIGURE_OVERLAY] = "overlay", [FIGURE_CURVES] = "curves"};
+		[FIGURE_HEATMAP] = "heatmap", [FIGURE_OVERLAY] = "overlay", [FIGURE_CURVES] = "curves",
+		[FIGURE_GRID] = "heads"};
 	static const char *const names[] = {"model_name", "module_name"};
 	static const char *const facts[] = {
 		"model_sha256", "module_sha256", "arch", "prompt_mode", "response_source", "precision", "device"};

@@ -43,7 +43,7 @@ struct plot_ops {
 	int (*json)(const void *plot, json_t *root); /* adds its keys; -1: out of memory */
 	void (*tex)(const void *plot, FILE *f);      /* NULL: there is no such form */
 };
-extern const struct plot_ops plot_heatmap, plot_overlay, plot_curves, plot_training;
+extern const struct plot_ops plot_heatmap, plot_overlay, plot_curves, plot_training, plot_heads;
 
 extern const struct text_style plot_label, plot_letter, plot_tick;
 extern const struct stroke plot_frame;
@@ -91,8 +91,15 @@ void plot_note(struct canvas *c, const struct text_block *note, double middle, d
 /* The step 1, 2 or 5 times a power of ten that puts at most max_ticks into a range of whole numbers; at least 1. */
 int plot_tick_step(int range, int max_ticks);
 
-/* Colour bar of a scale: a gradient in `colour`, ticks with units, and what it measures. */
+struct colour_tick {
+	float level; /* 0 .. 1 along the bar */
+	const char *text;
+};
+/* Colour bar of a scale: a gradient in `colour`, ticks with units, and what it measures. With ticks of its own it is no scale of maps. */
 struct colour_bar {
+	const struct colour_tick *tick; /* (n_tick) or NULL: those of the scale */
+	int n_tick;
+	const char *label;              /* with them */
 	enum ramp_scale scale;
 	enum ramp_colour colour;
 	float max; /* of RAMP_RAW */

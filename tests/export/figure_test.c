@@ -79,13 +79,14 @@ TEST(figure, nothing_is_cut_off_at_any_width)
 	struct evaluation *ev = evaluated(230, 40);
 	static const double widths[] = {2.65, 3.25, 3.3, 4.7, 4.9, 5.5, 6.75, 9};
 	for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
-		for (int variant = 0; variant < 8; variant++) {
+		for (int variant = 0; variant < 10; variant++) {
 			struct figure_spec spec = figure_spec_default();
 			struct err e = {0};
 			struct picture p;
 			spec.dpi = 100;
 			spec.width_in = widths[w];
-			spec.kind = variant < 4 ? FIGURE_HEATMAP : variant < 7 ? FIGURE_OVERLAY : FIGURE_CURVES;
+			spec.kind = variant < 4 ? FIGURE_HEATMAP : variant < 7 ? FIGURE_OVERLAY : variant < 8 ? FIGURE_CURVES : FIGURE_GRID;
+			spec.measure = variant == 9 ? FIGURE_KL : FIGURE_GAIN;
 			spec.rows = variant == 1 ? FIGURE_HEADS : variant == 2 ? FIGURE_ONE : FIGURE_LAYERS;
 			spec.layer = variant == 1 || variant == 2 || variant == 5 ? 3 : -1;
 			spec.head = variant == 2 || variant == 5 ? 2 : -1;

@@ -9,8 +9,10 @@
 #include "tui/command/terminal.h"
 #include "tui/figure_command.h"
 
-_Static_assert(FIGURE_HEATMAP == 0 && FIGURE_OVERLAY == 1 && FIGURE_CURVES == 2 && FIGURE_TRAINING == 3,
+_Static_assert(FIGURE_HEATMAP == 0 && FIGURE_OVERLAY == 1 && FIGURE_CURVES == 2 && FIGURE_TRAINING == 3 && FIGURE_GRID == 4,
 	"order of --figure in tui/options.def");
+_Static_assert(FIGURE_MASS == 0 && FIGURE_PICKS == 1 && FIGURE_GAIN == 2 && FIGURE_GAP == 3 && FIGURE_KL == 4,
+	"order of --measure in tui/options.def");
 _Static_assert(FIGURE_LAYERS == 0 && FIGURE_HEADS == 1 && FIGURE_ONE == 2, "order of --rows in tui/options.def");
 _Static_assert(RAMP_LIFT == 0 && RAMP_PERCENTILE == 1 && RAMP_RAW == 2 && RAMP_DIFFERENCE == 3, "order of --scale in tui/options.def");
 _Static_assert(RAMP_VIRIDIS == 0 && RAMP_CIVIDIS == 1 && RAMP_MAGMA == 2 && RAMP_GREY == 3 && RAMP_DIVERGING == 4,
@@ -91,6 +93,7 @@ static struct figure_command command_of(const struct options *o)
 	s->layer = (int)o->layer;
 	s->head = (int)o->head;
 	s->rows = o->rows >= 0 ? (enum figure_rows)o->rows : o->layer < 0 ? FIGURE_LAYERS : o->head < 0 ? FIGURE_HEADS : FIGURE_ONE;
+	s->measure = (enum figure_measure)o->measure;
 	s->method = (const char *const *)o->method.item;
 	s->n_method = o->method.n;
 	s->budget = (int)o->budget;

@@ -93,6 +93,7 @@ static void write_figure(FILE *out, const struct figure_spec *s)
 {
 	const struct figure_spec usual = figure_spec_default();
 	write_choice(out, OPT_figure, (int)s->kind, true);
+	write_choice(out, OPT_measure, (int)s->measure, s->kind == FIGURE_GRID && s->measure != usual.measure);
 	write_choice(out, OPT_rows, (int)s->rows, s->kind == FIGURE_HEATMAP && s->rows != usual_rows(s));
 	write_whole(out, OPT_layer, s->layer, s->layer >= 0);
 	write_whole(out, OPT_head, s->head, s->head >= 0);

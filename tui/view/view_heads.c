@@ -255,6 +255,44 @@ static void heads_point(struct app *app, void *state, const struct event *at)
 	}
 }
 
+/* ---- figure ---- */
+
+_Static_assert((int)HEAD_MASS == FIGURE_MASS && (int)HEAD_PICKS == FIGURE_PICKS && (int)HEAD_GAIN == FIGURE_GAIN &&
+	(int)HEAD_GAP == FIGURE_GAP && (int)HEAD_KL == FIGURE_KL, "numbers of the screen and of figures");
+
+static int add_name(const char **method, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(method[i], name))
+			return n;
+	method[n] = name;
+	return n + 1;
+}
+
+/* The method in focus first (truth: its own two halves), then those that everybody asks about. */
+static const char *heads_figure(const struct app *app, const void *state, struct figure_spec *spec,
+	const char *method[VIEW_MAX_FIGURE_METHOD])
+{
+	static const char *const others[] = {"lookahead", "snapkv", "ceiling"};
+	const struct heads *h = state;
+	const struct look *l = &app->look;
+	const struct snapshot *s = l->snap;
+	int focus = l->focus > 0 ? s->series[l->focus].method : snapshot_method(s, "ceiling"), n = 0;
+	if (focus < 0 || !evaluation_has_truth(s->evaluation))
+		return NULL;
+	spec->kind = FIGURE_GRID;
+	spec->measure = (enum figure_measure)h->number;
+	n = add_name(method, n, evaluation_method(s->evaluation, focus)->method->name);
+	for (int i = 0; i < 3; i++) {
+		bool itself = h->number == HEAD_GAIN ? i == 1 : h->number == HEAD_GAP && i == 2; /* against itself nothing is to be seen */
+		if (!itself && snapshot_method(s, others[i]) >= 0)
+			n = add_name(method, n, others[i]);
+	}
+	spec->method = method;
+	spec->n_method = n;
+	return "heads";
+}
+
 static const char *const reading[] = {
 	"One number for every layer (rows) and KV head (columns), for the method that Tab chooses; TRUTH stands for its own two "
 	"halves. c turns the number: best mass, truth's picks found, gain over SnapKV, gap to the ceiling, KL (a query head a "
@@ -271,4 +309,5 @@ const struct view view_heads = {
 	.draw = heads_draw,
 	.act = heads_act,
 	.point = heads_point,
+	.figure = heads_figure,
 };
