@@ -3,15 +3,6 @@
 
 #include "analysis/inspect.h"
 
-static int largest_rank(const struct lookahead *l)
-{
-	int r = 0;
-	for (int i = 0; i < l->n_layer * N_PROJ; i++)
-		if (l->lora[i].a && l->lora[i].r > r)
-			r = l->lora[i].r;
-	return r;
-}
-
 static int measure_spectra(struct anatomy *a, const struct lookahead *l, struct err *e)
 {
 	size_t n = (size_t)l->n_layer * N_PROJ, r = (size_t)a->r;
@@ -63,7 +54,7 @@ int anatomy_make(struct anatomy **out, const struct lookahead *l, const struct m
 		free(a);
 		return err_set(e, ERR_USE, "%s: modules for %d layers, the model has %d", l->name, l->n_layer, model_info(m)->n_layer);
 	}
-	a->r = largest_rank(l);
+	a->r = lookahead_rank(l);
 	int rc = measure(a, l, m, n_threads, progress, e);
 	if (rc)
 		anatomy_free(a);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/file.h"
 
@@ -97,13 +99,13 @@ static int read_matrix(const struct match *k, float *out, const char *path, stru
 	return rc;
 }
 
-static int read_adapter(struct lookahead *l, const struct match *k, int r, const char *path, struct err *e)
+static int read_adapter(struct lookahead *l, const struct match *k, const char *path, struct err *e)
 {
 	struct lora *lora = lora_at(l, k->layer, k->proj);
 	float *values = malloc((size_t)k->rows * (size_t)k->columns * sizeof *values);
 	if (!values)
 		return err_set(e, ERR_MEMORY, "%s: out of memory for tensor %s", path, k->tensor->name);
-	lora->r = r;
+	lora->r = k->role == ROLE_A ? k->rows : k->columns;
 	if (k->role == ROLE_A) {
 		lora->a = values;
 		lora->n_in = k->columns;
@@ -144,14 +146,25 @@ static void fold_own_scale(const struct lookahead *l, struct lora *lora)
 		lora->b[i] *= by;
 }
 
-static int own_scales_of_settings(struct lookahead *l, const struct module_settings *s, int r, const char *path, struct err *e)
+/* One alpha, several ranks: as many scales. */
+static int own_scales_of_ranks(struct lookahead *l, const struct module_settings *s, float alpha, int r, const char *path, struct err *e)
+{
+	int rc = 0;
+	for (int i = 0; i < l->n_layer * N_PROJ && alpha > 0 && !rc; i++)
+		if (l->lora[i].a && l->lora[i].r != r)
+			rc = set_own_scale(&l->lora[i], settings_scale(s, alpha, l->lora[i].r), path, e);
+	return rc;
+}
+
+static int own_scales_of_settings(struct lookahead *l, const struct module_settings *s, const char *path, struct err *e)
 {
 	int rc = 0;
 	for (int k = 0; k < s->n_exception; k++)
 		for (int i = 0; i < l->n_layer && !rc; i++) {
-			const struct alpha_exception *x = &s->exception[k];
-			if (x->layer < 0 || x->layer == i)
-				rc = set_own_scale(lora_at(l, i, x->proj), settings_scale(s, x->alpha, r), path, e);
+			const struct settings_exception *x = &s->exception[k];
+			struct lora *lora = lora_at(l, i, x->proj);
+			if (x->has_alpha && lora->a && (x->layer < 0 || x->layer == i))
+				rc = set_own_scale(lora, settings_scale(s, x->alpha, lora->r), path, e);
 		}
 	return rc;
 }
@@ -166,7 +179,8 @@ static int own_scales_of_file(struct lookahead *l, const struct matches *all, co
 		if (k->role != ROLE_ALPHA)
 			continue;
 		rc = st_read_f32(k->tensor, 0, 1, &alpha, e);
-		rc = rc ? (int)err_prefix(e, "%s", path) : set_own_scale(lora_at(l, k->layer, k->proj), settings_scale(s, alpha, all->r), path, e);
+		struct lora *lora = lora_at(l, k->layer, k->proj);
+		rc = rc ? (int)err_prefix(e, "%s", path) : set_own_scale(lora, settings_scale(s, alpha, lora->r), path, e);
 	}
 	return rc;
 }
@@ -181,21 +195,21 @@ static float largest_own_scale(const struct lookahead *l)
 	return largest;
 }
 
-/* From the strongest word to the weakest: alpha asked for, a scalar beside a pair, adapter_config.json's exceptions, the metadata. */
+/* From the strongest word to the weakest: alpha asked for, a scalar beside a pair, adapter_config.json's exceptions, one alpha for all. */
 static int read_scales(struct lookahead *l, const struct matches *all, const struct module_settings *s, float alpha, const char *path,
 	struct err *e)
 {
-	int rc = 0;
 	if (all->r == 0)
 		return 0;
-	if (!(alpha > 0)) {
-		rc = own_scales_of_settings(l, s, all->r, path, e);
+	int rc = own_scales_of_ranks(l, s, alpha > 0 ? alpha : s->alpha, all->r, path, e);
+	if (!rc && !(alpha > 0)) {
+		rc = own_scales_of_settings(l, s, path, e);
 		rc = rc ? rc : own_scales_of_file(l, all, s, path, e);
 	}
 	if (rc)
 		return rc;
 	float largest = largest_own_scale(l);
-	if (largest > 0 && !(s->has_alpha && s->alpha > 0))
+	if (largest > 0 && !(alpha > 0) && !(s->has_alpha && s->alpha > 0))
 		l->scale = largest;
 	else
 		rc = set_scale(l, s, all->r, alpha, path, e);
@@ -234,7 +248,7 @@ static int fill(struct lookahead *l, const struct load_source *from, const struc
 		rc = read_matrix(&all->match[0], l->embedding, from->path, e);
 	for (int i = 1; i < all->n && !rc; i++)
 		if (all->match[i].role != ROLE_ALPHA)
-			rc = read_adapter(l, &all->match[i], all->r, from->path, e);
+			rc = read_adapter(l, &all->match[i], from->path, e);
 	if (!rc)
 		rc = read_scales(l, all, s, from->alpha, from->path, e);
 	lookahead_count(l);
@@ -248,7 +262,7 @@ int lookahead_from_file(struct lookahead **out, const struct load_source *from, 
 	*out = NULL;
 	int rc = settings_from_meta(&s, from->file, from->path, e);
 	if (!rc)
-		rc = match_tensors(&all, from->file, from->known, s.r, from->path, e);
+		rc = match_tensors(&all, from->file, from->known, &s, from->path, e);
 	if (rc)
 		return rc;
 	rc = lookahead_new(out, all.match[0].rows, all.shape.n_embd, all.shape.n_layer, e);
@@ -276,7 +290,7 @@ static int check_base(const struct lookahead *l, const struct model *m, struct e
 		l->path, l->base_name ? l->base_name : "unnamed", l->base_sha256, model_info(m)->name, hex);
 }
 
-int lookahead_load(struct lookahead **out, const struct model *m, const char *path, const struct lookahead_load_options *o,
+static int load_file(struct lookahead **out, const struct model *m, const char *path, const struct lookahead_load_options *o,
 	struct err *e)
 {
 	struct file_map map;
@@ -310,5 +324,34 @@ int lookahead_load(struct lookahead **out, const struct model *m, const char *pa
 		*out = NULL;
 	}
 	file_map_close(&map);
+	return rc;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *lookahead_file(const char *path)
+{
+	char *inside;
+	if (is_folder(path) && asprintf(&inside, "%s/adapter_model.safetensors", path) >= 0) {
+		if (access(inside, F_OK) == 0)
+			return inside;
+		free(inside);
+	}
+	return strdup(path);
+}
+
+int lookahead_load(struct lookahead **out, const struct model *m, const char *path, const struct lookahead_load_options *o,
+	struct err *e)
+{
+	char *file = lookahead_file(path);
+	*out = NULL;
+	int rc = !file ? (int)err_set(e, ERR_MEMORY, "%s: out of memory", path)
+		: is_folder(file) ? (int)err_set(e, ERR_FORMAT, "%s: a folder without adapter_model.safetensors", path)
+		: load_file(out, m, file, o, e);
+	free(file);
 	return rc;
 }

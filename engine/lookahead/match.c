@@ -20,6 +20,7 @@ void module_shape_of(struct module_shape *out, const struct model_info *i)
 struct matcher {
 	struct matches *out;
 	const struct st_file *file;
+	const struct module_settings *settings;
 	const char *path;
 	bool model_known;
 	struct err *e;
@@ -103,25 +104,28 @@ static bool fits(int rows, int columns, int want_rows, int want_columns, bool *t
 }
 
 /* A is (r, n_in), B is (n_out, r). */
-static void wanted_shape(const struct matches *all, const struct match *k, enum role role, int *rows, int *columns)
+static void wanted_shape(const struct module_shape *shape, int proj, enum role role, int r, int *rows, int *columns)
 {
-	*rows = role == ROLE_A ? all->r : all->shape.n_out[k->proj];
-	*columns = role == ROLE_A ? all->shape.n_in[k->proj] : all->r;
+	*rows = role == ROLE_A ? r : shape->n_out[proj];
+	*columns = role == ROLE_A ? shape->n_in[proj] : r;
 }
 
 static int place_adapter(struct matcher *m, struct match *k, int rows, int columns)
 {
 	struct matches *all = m->out;
 	bool can[3] = {false}, turned[3] = {false};
+	int r = settings_rank(m->settings, k->layer, k->proj);
+	if (!r)
+		r = rows < columns ? rows : columns;
 	for (int role = ROLE_A; role <= ROLE_B; role++) {
 		int want_rows, want_columns;
-		wanted_shape(all, k, (enum role)role, &want_rows, &want_columns);
+		wanted_shape(&all->shape, k->proj, (enum role)role, r, &want_rows, &want_columns);
 		can[role] = (!k->role || k->role == (enum role)role) && fits(rows, columns, want_rows, want_columns, &turned[role]);
 	}
 	if (!can[ROLE_A] && !can[ROLE_B]) {
 		int n_in = all->shape.n_in[k->proj], n_out = all->shape.n_out[k->proj];
 		return refuse(m, k->tensor, "does not fit %s of %s: rank %d, %d inputs, %d outputs", projection_name(k->proj),
-			m->model_known ? "this model" : "the other layers", all->r, n_in, n_out);
+			m->model_known ? "this model" : "the other layers", r, n_in, n_out);
 	}
 	if (can[ROLE_A] && can[ROLE_B])
 		return refuse(m, k->tensor, "fits both A and B of %s, and its name does not say which", projection_name(k->proj));
@@ -183,24 +187,6 @@ static int place(struct matcher *m, struct match *k)
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
 
-/* The rank is the shorter side of every adapter, when the metadata does not say. */
-static int find_rank(struct matcher *m)
-{
-	for (int i = 0; i < m->file->n_tensor; i++) {
-		const struct st_tensor *t = &m->file->tensor[i];
-		struct name_facts name;
-		int rows, columns;
-		name_read(t->name, &name);
-		if (name.layer < 0 || name.proj < 0 || name.role == ROLE_ALPHA || !as_matrix(t, &rows, &columns))
-			continue; /* refused later, with its reason */
-		int r = rows < columns ? rows : columns;
-		if (m->out->r && r != m->out->r)
-			return refuse(m, t, "has rank %d, others have %d; one rank for all is supported", r, m->out->r);
-		m->out->r = r;
-	}
-	return 0;
-}
-
 static int compare_matches(const void *a, const void *b)
 {
 	const struct match *x = a, *y = b;
@@ -232,20 +218,32 @@ static int check_pairs(struct matcher *m)
 	for (int i = 1; i < all->n; i++)
 		if (!has_partner(k, all->n, i))
 			return refuse(m, k[i].tensor, "has no %s beside it", k[i].role == ROLE_A ? "B" : k[i].role == ROLE_B ? "A" : "pair");
+	for (int i = 1; i < all->n; i++) /* where no settings say it, each tensor's rank was its shorter side */
+		if (k[i].role == ROLE_B && k[i].columns != k[i - 1].rows)
+			return refuse(m, k[i].tensor, "has rank %d, its A has %d", k[i].columns, k[i - 1].rows);
 	return 0;
 }
 
-int match_tensors(struct matches *out, const struct st_file *file, const struct module_shape *known, int r, const char *path,
-	struct err *e)
+static int largest_rank(const struct matches *all)
 {
-	*out = (struct matches){.r = r};
+	int r = 0;
+	for (int i = 1; i < all->n; i++)
+		if (all->match[i].role == ROLE_A && all->match[i].rows > r)
+			r = all->match[i].rows;
+	return r;
+}
+
+int match_tensors(struct matches *out, const struct st_file *file, const struct module_shape *known, const struct module_settings *s,
+	const char *path, struct err *e)
+{
+	*out = (struct matches){0};
 	if (known)
 		out->shape = *known;
-	struct matcher m = {out, file, path, known != NULL, e};
+	struct matcher m = {out, file, s, path, known != NULL, e};
 	out->match = calloc((size_t)file->n_tensor + 1, sizeof *out->match);
 	if (!out->match)
 		return err_set(e, ERR_MEMORY, "%s: out of memory for %d tensors", path, file->n_tensor);
-	int rc = r ? 0 : find_rank(&m);
+	int rc = 0;
 	for (int i = 0; i < file->n_tensor && !rc; i++) {
 		out->match[i].tensor = &file->tensor[i];
 		rc = place(&m, &out->match[i]);
@@ -254,6 +252,7 @@ int match_tensors(struct matches *out, const struct st_file *file, const struct 
 	qsort(out->match, (size_t)out->n, sizeof *out->match, compare_matches);
 	if (!rc)
 		rc = check_pairs(&m);
+	out->r = largest_rank(out) && s->r ? s->r : largest_rank(out);
 	if (!rc && !known)
 		out->shape.n_layer = out->n ? out->match[out->n - 1].layer + 1 : 0;
 	if (rc) {

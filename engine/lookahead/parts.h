@@ -26,9 +26,11 @@ void name_read(const char *name, struct name_facts *out);
 
 /* ---- settings ------------------------------------------------------------------------------------------------ */
 
-struct alpha_exception { /* of one projection, in one layer or (-1) in all */
+struct settings_exception { /* of one projection, in one layer or (-1) in all */
 	int layer, proj;
+	bool has_alpha;
 	float alpha;
+	int r; /* 0: not said */
 };
 
 struct module_settings { /* what is said beside the tensors; zeroed: nothing */
@@ -36,7 +38,7 @@ struct module_settings { /* what is said beside the tensors; zeroed: nothing */
 	bool has_alpha;
 	float alpha;
 	bool by_root;   /* the scale is alpha / sqrt(r) (rsLoRA), not alpha / r */
-	struct alpha_exception *exception;
+	struct settings_exception *exception;
 	int n_exception;
 	char *base_name;
 };
@@ -48,6 +50,7 @@ int settings_parse(struct module_settings *s, const char *text, size_t n_bytes, 
 int settings_beside(struct module_settings *s, const char *module_path, struct err *e);
 void settings_free(struct module_settings *s); /* safe on a zeroed struct */
 float settings_scale(const struct module_settings *s, float alpha, int r);
+int settings_rank(const struct module_settings *s, int layer, int proj); /* 0: not said */
 int settings_count(const char *text, const char *key, int limit, int *out, const char *path, struct err *e);
 
 /* ---- shapes -------------------------------------------------------------------------------------------------- */
@@ -69,13 +72,12 @@ struct match { /* one tensor's place */
 struct matches {
 	struct match *match; /* (n), sorted by layer, projection, role */
 	int n;
-	int r;                 /* 0: no LoRA in the file */
+	int r;                 /* the settings', else the largest found; 0: no LoRA in the file */
 	struct module_shape shape; /* with what the file adds, when no model was given */
 };
 
-/* r: from metadata, 0 when it does not say. */
-int match_tensors(struct matches *out, const struct st_file *file, const struct module_shape *known, int r, const char *path,
-	struct err *e);
+int match_tensors(struct matches *out, const struct st_file *file, const struct module_shape *known, const struct module_settings *s,
+	const char *path, struct err *e);
 
 /* ---- the object ------------------------------------------------------------------------------------------------ */
 

@@ -36,7 +36,7 @@ static int add_tensor(struct saver *s, const char *name, const float *values, in
 	return 0;
 }
 
-static int collect(struct saver *s, const struct lookahead *l, int *r, const char *path, struct err *e)
+static int collect(struct saver *s, const struct lookahead *l, const char *path, struct err *e)
 {
 	char name[MAX_NAME];
 	int rc = add_tensor(s, "lookahead.embedding", l->embedding, l->n_lookahead, l->n_embd);
@@ -45,10 +45,6 @@ static int collect(struct saver *s, const struct lookahead *l, int *r, const cha
 			const struct lora *lora = lora_at(l, layer, p);
 			if (!lora->a)
 				continue;
-			if (*r && lora->r != *r)
-				return err_set(e, ERR_USE, "%s: layer %d %s has rank %d, others have %d; one rank for all can be saved", path, layer,
-					projection_name(p), lora->r, *r);
-			*r = lora->r;
 			snprintf(name, sizeof name, "layers.%d.%s.lora_a", layer, projection_name(p));
 			rc = add_tensor(s, name, lora->a, lora->r, lora->n_in);
 			name[strlen(name) - 1] = 'b';
@@ -58,8 +54,9 @@ static int collect(struct saver *s, const struct lookahead *l, int *r, const cha
 	return rc ? (int)err_set(e, ERR_MEMORY, "%s: out of memory for bfloat16 copies", path) : 0;
 }
 
-static int write_file(const struct saver *s, const struct lookahead *l, int r, const char *path, struct err *e)
+static int write_file(const struct saver *s, const struct lookahead *l, const char *path, struct err *e)
 {
+	int r = lookahead_rank(l);
 	char count[16], rank[16], alpha[32];
 	snprintf(count, sizeof count, "%d", l->n_lookahead);
 	snprintf(rank, sizeof rank, "%d", r);
@@ -74,20 +71,31 @@ static int write_file(const struct saver *s, const struct lookahead *l, int r, c
 	return st_write(path, s->tensor, s->n, meta, n, e);
 }
 
-int lookahead_save(const struct lookahead *l, const char *path, bool bf16, struct err *e)
+static int save_one_rank(const struct lookahead *l, const char *path, bool bf16, struct err *e)
 {
 	size_t most = 1 + 2 * (size_t)l->n_layer * N_PROJ;
 	struct saver s = {.tensor = calloc(most, sizeof *s.tensor), .name = calloc(most, sizeof *s.name), .bf16 = bf16};
-	int r = 0, rc;
+	int rc;
 	if (!s.tensor || !s.name)
 		rc = err_set(e, ERR_MEMORY, "%s: out of memory for %zu tensor records", path, most);
 	else
-		rc = collect(&s, l, &r, path, e);
+		rc = collect(&s, l, path, e);
 	if (!rc)
-		rc = write_file(&s, l, r, path, e);
+		rc = write_file(&s, l, path, e);
 	for (int i = 0; bf16 && i < s.n; i++)
 		free((void *)s.tensor[i].data);
 	free(s.tensor);
 	free(s.name);
+	return rc;
+}
+
+int lookahead_save(const struct lookahead *l, const char *path, bool bf16, struct err *e)
+{
+	struct lookahead *padded;
+	if (lookahead_one_rank(l))
+		return save_one_rank(l, path, bf16, e);
+	int rc = lookahead_padded(&padded, l, e);
+	rc = rc ? rc : save_one_rank(padded, path, bf16, e);
+	lookahead_free(padded);
 	return rc;
 }

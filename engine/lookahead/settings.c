@@ -55,14 +55,11 @@ int settings_from_meta(struct module_settings *s, const struct st_file *f, const
 
 /* ---- adapter_config.json -------------------------------------------------------------------------------------- */
 
-static int read_rank(struct module_settings *s, const json_t *root, const char *path, struct err *e)
+static int read_rank(const json_t *value, const char *key, int *out, const char *path, struct err *e)
 {
-	const json_t *r = json_object_get(root, "r");
-	if (!r || json_is_null(r))
-		return 0;
-	if (!json_is_integer(r) || json_integer_value(r) < 1 || json_integer_value(r) > MAX_RANK)
-		return err_set(e, ERR_FORMAT, "%s: r is no rank from 1 to %d", path, MAX_RANK);
-	s->r = (int)json_integer_value(r);
+	if (!json_is_integer(value) || json_integer_value(value) < 1 || json_integer_value(value) > MAX_RANK)
+		return err_set(e, ERR_FORMAT, "%s: %.60s is no rank from 1 to %d", path, key, MAX_RANK);
+	*out = (int)json_integer_value(value);
 	return 0;
 }
 
@@ -77,35 +74,40 @@ static int read_alpha_value(const json_t *value, const char *key, float *out, co
 
 /* {"q_proj": 16, "layers.3.mlp.up_proj": 64}: a projection, perhaps of one layer. The keys may be patterns of any kind; those whose
  * meaning is not plain are refused. */
-static int read_exceptions(struct module_settings *s, const json_t *pattern, const char *path, struct err *e)
+static int read_exceptions(struct module_settings *s, const json_t *root, const char *pattern, const char *path, struct err *e)
 {
 	const char *key;
 	json_t *value;
-	size_t n = json_object_size(pattern);
-	if (!n)
-		return 0;
-	s->exception = calloc(n, sizeof *s->exception);
-	if (!s->exception)
-		return err_set(e, ERR_MEMORY, "%s: out of memory", path);
-	json_object_foreach((json_t *)pattern, key, value) {
+	bool ranks = !strcmp(pattern, "rank_pattern");
+	json_object_foreach(json_object_get(root, pattern), key, value) {
 		struct name_facts name;
-		struct alpha_exception *x = &s->exception[s->n_exception++];
+		struct settings_exception *x = &s->exception[s->n_exception++];
 		name_read(key, &name);
 		if (name.proj < 0 || name.doubt || strpbrk(key, "^$*+?()[]|\\"))
-			return err_set(e, ERR_FORMAT, "%s: alpha_pattern: \"%.60s\" does not name one projection", path, key);
-		*x = (struct alpha_exception){.layer = name.layer, .proj = name.proj};
-		int rc = read_alpha_value(value, key, &x->alpha, path, e);
+			return err_set(e, ERR_FORMAT, "%s: %s: \"%.60s\" does not name one projection", path, pattern, key);
+		*x = (struct settings_exception){.layer = name.layer, .proj = name.proj, .has_alpha = !ranks};
+		int rc = ranks ? read_rank(value, key, &x->r, path, e) : read_alpha_value(value, key, &x->alpha, path, e);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
+static int read_patterns(struct module_settings *s, const json_t *root, const char *path, struct err *e)
+{
+	size_t n = json_object_size(json_object_get(root, "alpha_pattern")) + json_object_size(json_object_get(root, "rank_pattern"));
+	s->exception = n ? calloc(n, sizeof *s->exception) : NULL;
+	if (n && !s->exception)
+		return err_set(e, ERR_MEMORY, "%s: out of memory", path);
+	int rc = read_exceptions(s, root, "alpha_pattern", path, e);
+	return rc ? rc : read_exceptions(s, root, "rank_pattern", path, e);
+}
+
 static int read_config(struct module_settings *s, const json_t *root, const char *path, struct err *e)
 {
 	const char *kind = json_string_value(json_object_get(root, "peft_type"));
 	const char *base = json_string_value(json_object_get(root, "base_model_name_or_path"));
-	const json_t *alpha = json_object_get(root, "lora_alpha");
+	const json_t *alpha = json_object_get(root, "lora_alpha"), *r = json_object_get(root, "r");
 	if (kind && strcmp(kind, "LORA"))
 		return err_set(e, ERR_UNSUPPORTED, "%s: peft_type %.40s is not LORA", path, kind);
 	if (json_is_true(json_object_get(root, "use_dora")))
@@ -113,12 +115,12 @@ static int read_config(struct module_settings *s, const json_t *root, const char
 	s->by_root = json_is_true(json_object_get(root, "use_rslora"));
 	if (base && !(s->base_name = strdup(base)))
 		return err_set(e, ERR_MEMORY, "%s: out of memory", path);
-	int rc = read_rank(s, root, path, e);
+	int rc = r && !json_is_null(r) ? read_rank(r, "r", &s->r, path, e) : 0;
 	if (!rc && alpha && !json_is_null(alpha)) {
 		rc = read_alpha_value(alpha, "lora_alpha", &s->alpha, path, e);
 		s->has_alpha = !rc;
 	}
-	return rc ? rc : read_exceptions(s, json_object_get(root, "alpha_pattern"), path, e);
+	return rc ? rc : read_patterns(s, root, path, e);
 }
 
 int settings_parse(struct module_settings *s, const char *text, size_t n_bytes, const char *path, struct err *e)
@@ -160,4 +162,15 @@ void settings_free(struct module_settings *s)
 float settings_scale(const struct module_settings *s, float alpha, int r)
 {
 	return s->by_root ? alpha / sqrtf((float)r) : alpha / (float)r;
+}
+
+int settings_rank(const struct module_settings *s, int layer, int proj)
+{
+	int r = s->r;
+	for (int i = 0; i < s->n_exception; i++) {
+		const struct settings_exception *x = &s->exception[i];
+		if (x->r && x->proj == proj && (x->layer < 0 || x->layer == layer))
+			r = x->r;
+	}
+	return r;
 }

@@ -49,8 +49,8 @@ static const struct lora *lora_of(const struct lookahead *l, int layer, int proj
 	return &l->lora[layer * N_PROJ + proj];
 }
 
-/* Gives every trained adapter its place; all must have the module's one rank. */
-static int place_adapters(struct parameters *p, const struct lookahead *start, unsigned targets, struct err *e)
+/* Gives every trained adapter its place. */
+static void place_adapters(struct parameters *p, const struct lookahead *start, unsigned targets)
 {
 	for (int layer = 0; layer < p->n_layer; layer++)
 		for (int proj = 0; proj < N_PROJ; proj++) {
@@ -59,30 +59,26 @@ static int place_adapters(struct parameters *p, const struct lookahead *start, u
 			*place = (struct adapter_place){NO_PARAMETER, NO_PARAMETER};
 			if (!lora->a || !(targets >> proj & 1) || !reaches_scores(p->n_layer, layer, proj))
 				continue;
-			if (p->r && lora->r != p->r)
-				return err_set(e, ERR_UNSUPPORTED, "adapters of ranks %d and %d: training takes one rank", p->r, lora->r);
 			p->r = lora->r;
 			place->a = p->n;
 			p->n += (size_t)lora->r * (size_t)lora->n_in;
 			place->b = p->n;
 			p->n += (size_t)lora->r * (size_t)lora->n_out;
 		}
-	return 0;
 }
 
-int parameters_new(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e)
+static int from_one_rank(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e)
 {
 	struct parameters p = {.n_lookahead = start->n_lookahead, .n_embd = start->n_embd, .n_layer = start->n_layer, .scale = start->scale,
 		.n = (size_t)start->n_lookahead * (size_t)start->n_embd};
 	p.place = calloc((size_t)p.n_layer * N_PROJ, sizeof *p.place);
 	if (!p.place)
 		return err_set(e, ERR_MEMORY, "no memory for training parameters");
-	int rc = place_adapters(&p, start, targets, e);
-	if (!rc && !(p.value = malloc(p.n * sizeof *p.value)))
-		rc = err_set(e, ERR_MEMORY, "no memory for %zu training parameters", p.n);
-	if (rc) {
+	place_adapters(&p, start, targets);
+	p.value = malloc(p.n * sizeof *p.value);
+	if (!p.value) {
 		parameters_free(&p);
-		return rc;
+		return err_set(e, ERR_MEMORY, "no memory for %zu training parameters", p.n);
 	}
 	memcpy(p.value, start->embedding, (size_t)p.n_lookahead * (size_t)p.n_embd * sizeof *p.value);
 	for (int layer = 0; layer < p.n_layer; layer++)
@@ -96,6 +92,18 @@ int parameters_new(struct parameters *out, const struct model *m, const struct l
 		}
 	*out = p;
 	return 0;
+}
+
+/* A training has one rank: smaller adapters are padded, and what was zero in both A and B stays zero. */
+int parameters_new(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e)
+{
+	struct lookahead *padded;
+	if (lookahead_one_rank(start))
+		return from_one_rank(out, m, start, targets, e);
+	int rc = lookahead_padded(&padded, start, e);
+	rc = rc ? rc : from_one_rank(out, m, padded, targets, e);
+	lookahead_free(padded);
+	return rc;
 }
 
 void parameters_free(struct parameters *p)

@@ -107,6 +107,9 @@ TEST(lookahead_foreign, bad_settings_say_what)
 	check_refused("{\"lora_alpha\": 12, \"alpha_pattern\": {\"^model.*q_proj\": 3}}", "alpha_pattern: \"^model.*q_proj\" does not name one projection");
 	check_refused("{\"lora_alpha\": 12, \"alpha_pattern\": {\"k_proj\": 0}}", "an adapter's alpha gives the scale 0");
 	check_refused("{\"r\": 4, \"lora_alpha\": 12}", "does not fit q of the other layers: rank 4");
+	check_refused("{\"r\": 3, \"rank_pattern\": {\"k_proj\": 2}}", "does not fit k of the other layers: rank 2");
+	check_refused("{\"r\": 3, \"rank_pattern\": {\"k_proj\": 0}}", "adapter_config.json: k_proj is no rank from 1 to 4096");
+	check_refused("{\"r\": 3, \"rank_pattern\": {\"norm\": 2}}", "rank_pattern: \"norm\" does not name one projection");
 }
 
 static bool has_scale_fault(const struct lookahead *l, const char *text)
@@ -147,6 +150,86 @@ TEST(lookahead_foreign, unequal_alphas)
 	}
 	lookahead_free(l);
 	lookahead_free(plain);
+}
+
+/* Soft tokens, q of layer 0 with rank 3 and k of layer 1 with rank 2. */
+static void write_two_ranks(const char *folder)
+{
+	struct draft d = {.seed = test_seed()};
+	draft_add(&d, "base_model.model.lookahead_embeddings.weight", DRAFT_ROWS, draft_shape.n_embd);
+	draft_add_pair(&d, "base_model.model.model.layers.0.self_attn.q_proj.", "lora_A.weight", "lora_B.weight", PROJ_Q, false);
+	draft_add(&d, BEFORE "lora_A.weight", 2, draft_shape.n_in[PROJ_K]);
+	draft_add(&d, BEFORE "lora_B.weight", draft_shape.n_out[PROJ_K], 2);
+	draft_write(&d, file_in(folder), NULL, 0);
+}
+
+static float product_at(const struct lookahead *l, int place, int out, int in)
+{
+	const struct lora *k = &l->lora[place];
+	float sum = 0;
+	for (int i = 0; i < k->r; i++)
+		sum += k->b[out * k->r + i] * k->a[i * k->n_in + in];
+	return l->scale * sum;
+}
+
+static void check_same_products(const struct lookahead *x, const struct lookahead *y, double factor)
+{
+	static const int places[] = {PROJ_Q, N_PROJ + PROJ_K};
+	for (int p = 0; p < 2; p++)
+		for (int out = 0; out < x->lora[places[p]].n_out; out++)
+			for (int in = 0; in < x->lora[places[p]].n_in; in++)
+				CHECK_NEAR((double)product_at(x, places[p], out, in), factor * (double)product_at(y, places[p], out, in), 1e-4); /* of magnitude 50 */
+}
+
+/* A folder as PEFT leaves it, named as such; ranks that differ, each with the scale that PEFT gives it; saved padded to one rank. */
+TEST(lookahead_foreign, folder_of_two_ranks)
+{
+	const char *folder = test_scratch("ranks");
+	struct lookahead *l = NULL, *back = NULL, *twice = NULL;
+	struct err e = {0};
+	write_config(folder, "{\"r\": 3, \"lora_alpha\": 12, \"rank_pattern\": {\"layers.1.self_attn.k_proj\": 2}}");
+	write_two_ranks(folder);
+	CHECK_INT(lookahead_load(&l, NULL, folder, NULL, &e), 0);
+	CHECK_INT(lookahead_load(&twice, NULL, folder, &(struct lookahead_load_options){.alpha = 24}, &e), 0);
+	char path[600];
+	snprintf(path, sizeof path, "%s/padded.safetensors", folder);
+	if (!l || !twice)
+		return;
+	CHECK_INT(l->lora[PROJ_Q].r, 3);
+	CHECK_INT(l->lora[N_PROJ + PROJ_K].r, 2);
+	CHECK_NEAR((double)l->scale, 4, 1e-6);
+	CHECK(has_scale_fault(l, "layer 1 k: scale 6, the module's is 4"));
+	check_same_products(twice, l, 2);
+	CHECK_INT(lookahead_save(l, path, false, &e), 0);
+	CHECK_INT(lookahead_load(&back, NULL, path, NULL, &e), 0);
+	if (back) {
+		CHECK_INT(back->lora[N_PROJ + PROJ_K].r, 3);
+		check_same_products(back, l, 1);
+	}
+	lookahead_free(l);
+	lookahead_free(back);
+	lookahead_free(twice);
+}
+
+/* Without settings each adapter's rank is its shorter side, and the scale is the published one. */
+TEST(lookahead_foreign, two_ranks_without_settings)
+{
+	const char *folder = test_scratch("bare");
+	struct lookahead *l = NULL;
+	struct err e = {0};
+	mkdir(folder, 0777);
+	write_two_ranks(folder);
+	CHECK_INT(lookahead_load(&l, NULL, folder, NULL, &e), 0);
+	if (!l)
+		return;
+	CHECK_INT(l->lora[N_PROJ + PROJ_K].r, 2);
+	CHECK_NEAR((double)l->scale, 4, 1e-6);
+	CHECK(l->warning != NULL);
+	lookahead_free(l);
+	folder = test_scratch("empty");
+	mkdir(folder, 0777);
+	CHECK_INT(lookahead_load(&l, NULL, folder, NULL, &e), ERR_FORMAT);
+	CHECK(strstr(e.text, ": a folder without adapter_model.safetensors"));
 }
 
 TEST(lookahead_foreign, alpha_as_a_tensor)

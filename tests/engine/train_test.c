@@ -239,6 +239,35 @@ TEST(train, steps_of_a_bfloat16_model_are_float32)
 }
 
 /* methods.md C.3: dKL/ds_j = (1 - t_j / q_j) / sum(s), and it sums against s to nothing. */
+/* An adapter of a smaller rank is what the reference says it is, and what pads it stays zero. */
+TEST(train, adapters_of_two_ranks)
+{
+	struct problem p;
+	struct parameters q;
+	struct train_step *s;
+	problem_make(&p, &(struct loose_model_options){.n_layer = 2, .n_head = 6, .n_kv_head = 2, .head_dim = 16, .n_embd = 64, .n_ff = 96,
+		.n_vocab = 50, .type = TYPE_F32, .rope_pairs = ROPE_ADJACENT, .seed = 8});
+	struct lora *k = &p.modules->lora[PROJ_K];
+	for (int i = 0; i < k->n_out; i++)
+		memmove(k->b + 2 * i, k->b + R * i, 2 * sizeof *k->b);
+	k->r = 2;
+	CHECK_INT(parameters_new(&q, p.model, p.modules, ~0u, NULL), 0);
+	CHECK_INT(q.r, R);
+	CHECK_INT(step_open(&s, p.model, &q, &(struct step_limits){.max_prompts = N_PROMPT, .max_tokens = 32, .n_threads = 1}, NULL), 0);
+	float *gradient = calloc(q.n, sizeof *gradient), *dead = gradient + q.place[PROJ_K].a + 2 * (size_t)k->n_in;
+	struct step_result result = {0};
+	CHECK_INT(step_run(s, &q, &(struct step_request){.prompt = p.prompt, .n_prompt = N_PROMPT, .gradient = gradient}, &result, NULL), 0);
+	CHECK_NEAR(result.loss, reference_loss(&p, p.modules), TOL_LOSS);
+	for (int i = 0; i < k->n_in; i++)
+		CHECK_NEAR(dead[i], 0, TOL_EXACT);
+	for (int i = 0; i < k->n_out; i++)
+		CHECK_NEAR(gradient[q.place[PROJ_K].b + (size_t)(R * i + 2)], 0, TOL_EXACT);
+	free(gradient);
+	step_close(s);
+	parameters_free(&q);
+	problem_free(&p);
+}
+
 TEST(train, objective_and_its_derivative)
 {
 	float truth[4] = {3, 1, 0, 4}, s[4] = {1, 2, 3, 4}, d_s[4];

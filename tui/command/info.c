@@ -53,13 +53,9 @@ static enum info_kind kind_of(const struct contents *c)
 int info_n_adapter(const struct lookahead *l, int *r)
 {
 	int n = 0;
-	*r = 0;
-	for (int i = 0; i < l->n_layer * N_PROJ; i++) {
-		if (l->lora[i].a) {
-			*r = l->lora[i].r;
-			n++;
-		}
-	}
+	for (int i = 0; i < l->n_layer * N_PROJ; i++)
+		n += l->lora[i].a != NULL;
+	*r = lookahead_rank(l);
 	return n;
 }
 
@@ -176,7 +172,10 @@ static int run(const struct options *o, struct err *e)
 		config_write_default(stdout);
 		return 0;
 	}
-	struct info info = {.path = o->argument[0]};
+	char *path = lookahead_file(o->argument[0]); /* a folder of PEFT's is about the modules in it */
+	if (!path)
+		return err_set(e, ERR_MEMORY, "%s: out of memory", o->argument[0]);
+	struct info info = {.path = path};
 	int rc = gather(&info, o, e);
 	if (!rc && o->json)
 		rc = info_print_json(&info, e);
@@ -188,6 +187,7 @@ static int run(const struct options *o, struct err *e)
 	free(info.weight_norm);
 	capture_unref(info.capture);
 	contents_close(info.contents);
+	free(path);
 	return rc;
 }
 

@@ -39,7 +39,7 @@ static void print_counts(const struct info *info)
 	printf("%-*s%d lookahead tokens of width %d\n", LABEL, "rows", l->n_lookahead, l->n_embd);
 	printf("%-*s%d LoRA pairs in %d layers", LABEL, "adapters", n_adapter, l->n_layer);
 	if (n_adapter)
-		printf(", r %d, scale %g", r, (double)l->scale);
+		printf(", r %s%d, scale %g", lookahead_one_rank(l) ? "" : "up to ", r, (double)l->scale);
 	putchar('\n');
 }
 
