@@ -238,7 +238,6 @@ TEST(train, steps_of_a_bfloat16_model_are_float32)
 	free(gradient[1]);
 }
 
-/* methods.md C.3: dKL/ds_j = (1 - t_j / q_j) / sum(s), and it sums against s to nothing. */
 /* An adapter of a smaller rank is what the reference says it is, and what pads it stays zero. */
 TEST(train, adapters_of_two_ranks)
 {
@@ -256,7 +255,8 @@ TEST(train, adapters_of_two_ranks)
 	CHECK_INT(step_open(&s, p.model, &q, &(struct step_limits){.max_prompts = N_PROMPT, .max_tokens = 32, .n_threads = 1}, NULL), 0);
 	float *gradient = calloc(q.n, sizeof *gradient), *dead = gradient + q.place[PROJ_K].a + 2 * (size_t)k->n_in;
 	struct step_result result = {0};
-	CHECK_INT(step_run(s, &q, &(struct step_request){.prompt = p.prompt, .n_prompt = N_PROMPT, .gradient = gradient}, &result, NULL), 0);
+	CHECK_INT(step_run(s, &(struct step_request){.prompt = p.prompt, .n_prompt = N_PROMPT, .backward = true}, &result, NULL), 0);
+	CHECK_INT(step_get(s, STEP_GRADIENT, gradient, NULL), 0);
 	CHECK_NEAR(result.loss, reference_loss(&p, p.modules), TOL_LOSS);
 	for (int i = 0; i < k->n_in; i++)
 		CHECK_NEAR(dead[i], 0, TOL_EXACT);
@@ -268,6 +268,7 @@ TEST(train, adapters_of_two_ranks)
 	problem_free(&p);
 }
 
+/* methods.md C.3: dKL/ds_j = (1 - t_j / q_j) / sum(s), and it sums against s to nothing. */
 TEST(train, objective_and_its_derivative)
 {
 	float truth[4] = {3, 1, 0, 4}, s[4] = {1, 2, 3, 4}, d_s[4];
