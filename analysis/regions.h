@@ -52,7 +52,7 @@ void regions_close(struct regions *r); /* NULL is allowed */
 int regions_count(const struct regions *r); /* REGION_SPAN + n_span */
 enum token_class regions_class(const struct regions *r, int layer, int position);
 enum prompt_part regions_part(const struct regions *r, int position);
-/* For who asks about a method at many budgets: tallies at every 256th rank of its rankings, read once. Takes time in proportion to
+/* For who asks about a method at many budgets: tallies at every 128th rank of its rankings, read once. Takes time in proportion to
  * the prompt; regions_numbers() then hardly any. */
 int regions_prepare(struct regions *r, int method, struct err *e);
 /* Every region's numbers, out (regions_count), of an available method at k (n_layer, n_unit; evaluation_allocate).

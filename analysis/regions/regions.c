@@ -25,7 +25,7 @@ struct regions {
 	int n_method, n_step;
 };
 
-enum { STEP = 256 };
+enum { STEP = 128 };
 
 const char *token_class_name(enum token_class c)
 {

@@ -7,6 +7,7 @@
 
 #include "tui/draw/glyph.h"
 #include "tui/draw/number.h"
+#include "tui/swap.h"
 #include "tui/view/kept.h"
 #include "tui/view/marks.h"
 
@@ -146,6 +147,29 @@ static void draw_swapped(struct app *app, struct grid *g, struct rect r, int col
 	grid_printf(g, r, 0, col, theme_style(&app->theme, ROLE_DIM), " of %d%s", look_k(l), l->scope == LOOK_HEAD ? "" : " a head");
 }
 
+/* Without differences the line of signs is free for what an option has changed. In all heads nearly every token is swapped somewhere. */
+static bool shows_swaps(const struct app *app)
+{
+	const struct look *l = &app->look;
+	return app->differences.kind == DIFFERENCE_NONE && l->scope != LOOK_ALL && swap_method(l->snap, l->focus) >= 0;
+}
+
+/* What the present protocol keeps and the common one does not, and the other way round. */
+static void draw_option(struct app *app, struct grid *g, struct rect r, int col)
+{
+	struct look *l = &app->look;
+	struct swap swap;
+	char in[32], out[32];
+	col += grid_text(g, r, 0, col, theme_style(&app->theme, ROLE_PANE_FOCUS), l->snap->series[l->focus].label);
+	col += grid_text(g, r, 0, col, style_plain, " against the common protocol");
+	if (!swap_count(l, l->focus, look_scope(l), &swap))
+		return;
+	col += 2 + grid_printf(g, r, 0, col + 2, theme_style(&app->theme, ROLE_GOOD), "+ in %s", number_count(in, swap.in));
+	col += 2 + grid_printf(g, r, 0, col + 2, theme_style(&app->theme, ROLE_LOW), "- out %s", number_count(out, swap.out));
+	grid_printf(g, r, 0, col, theme_style(&app->theme, ROLE_DIM), " of %s%s", number_count(in, swap.kept),
+		l->scope == LOOK_HEAD ? "" : " a head");
+}
+
 void text_draw_heading(struct app *app, struct grid *g, struct rect r)
 {
 	int col = 2 + grid_text(g, r, 0, 1, theme_style(&app->theme, ROLE_STRONG), "TEXT");
@@ -154,7 +178,7 @@ void text_draw_heading(struct app *app, struct grid *g, struct rect r)
 		return;
 	}
 	if (app->differences.kind == DIFFERENCE_NONE) {
-		draw_method(app, g, r, col);
+		(shows_swaps(app) ? draw_option : draw_method)(app, g, r, col);
 		return;
 	}
 	differences_update(&app->differences, &app->look);
@@ -165,7 +189,7 @@ void text_draw_heading(struct app *app, struct grid *g, struct rect r)
 
 bool text_has_signs(const struct app *app)
 {
-	return app->differences.kind != DIFFERENCE_NONE || pair_differs(app);
+	return app->differences.kind != DIFFERENCE_NONE || pair_differs(app) || shows_swaps(app);
 }
 
 /* A number of heads: a digit, or a bar where it may be larger, full for the largest one of the prompt. */
@@ -177,7 +201,6 @@ static const char *votes_sign(int votes, int most, int of)
 	return of <= 9 ? digit[votes] : bar[(8 * votes + most - 1) / most];
 }
 
-/* The kind that is looked for comes first: with many heads most tokens are a little of everything. */
 /* "+" and "-": what only the shown one, only the other one of two captures keeps. */
 static const char *pair_sign(struct app *app, int token, struct style *style)
 {
@@ -186,11 +209,22 @@ static const char *pair_sign(struct app *app, int token, struct style *style)
 	return side == PAIR_HERE ? "+" : side == PAIR_THERE ? "-" : "";
 }
 
+/* "+" and "-": what comes in and goes out under the present protocol. */
+static const char *option_sign(struct app *app, int token, struct style *style)
+{
+	int swapped = swap_of(&app->look, app->look.focus, token);
+	*style = theme_style(&app->theme, swapped > 0 ? ROLE_GOOD : ROLE_LOW);
+	return swapped > 0 ? "+" : swapped < 0 ? "-" : "";
+}
+
+/* The kind that is looked for comes first: with many heads most tokens are a little of everything. */
 const char *text_sign(struct app *app, int token, struct style *style)
 {
 	const struct look *l = &app->look;
 	if (pair_differs(app))
 		return pair_sign(app, token, style);
+	if (shows_swaps(app))
+		return option_sign(app, token, style);
 	const struct differences *d = &app->differences;
 	enum side asked = difference_side(d->kind), other = asked == SIDE_OURS ? SIDE_THEIRS : SIDE_OURS;
 	const enum side order[N_SIDE] = {asked, SIDE_BOTH, other};

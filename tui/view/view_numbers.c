@@ -6,6 +6,7 @@
 
 #include "tui/view/kept.h"
 #include "tui/draw/number.h"
+#include "tui/swap.h"
 #include "tui/draw/glyph.h"
 
 enum { WIDE = 140 };
@@ -150,6 +151,25 @@ static void say_checks(const struct snapshot *s, char *out, size_t bytes)
 	snprintf(out, bytes, "self-checks: %d of %d hold, see ?", hold, known);
 }
 
+/* Of the method in focus (LookaheadKV while truth is): tokens that only one of two captures keeps, else those that an option swaps; "" when there is neither. */
+static void say_swaps(struct app *app, char *out, size_t bytes)
+{
+	struct look *l = &app->look;
+	int lookahead = snapshot_find(l->snap, "lookahead"), series = l->focus == 0 && lookahead > 0 ? lookahead : l->focus;
+	const char *label = series == 0 ? "truth" : l->snap->series[series].label;
+	struct swap swap;
+	char a[32], b[32];
+	*out = '\0';
+	if (pair_is_linked(app)) {
+		struct pair_swap pair = pair_swapped(app, series);
+		if (pair.known)
+			snprintf(out, bytes, "%s: only %s keeps %s, only %s %s", label, pair_letter(app, false), number_count(a, pair.here),
+				pair_letter(app, true), number_count(b, pair.there));
+	} else if (l->scope != LOOK_ALL && swap_count(l, series, look_scope(l), &swap)) {
+		snprintf(out, bytes, "%s: options swap %s in, %s out", label, number_count(a, swap.in), number_count(b, swap.out));
+	}
+}
+
 static void draw_beside(const struct app *app, struct grid *g, struct rect r, const char *const line[4])
 {
 	for (int i = 0; i < 4 && i + 1 < r.rows; i++)
@@ -168,6 +188,8 @@ void numbers_draw(struct app *app, struct grid *g, struct rect r)
 	say_controls(app, chance, ceiling, sizeof chance);
 	say_warning(app, warned, sizeof warned);
 	say_checks(app->look.snap, checks, sizeof checks);
+	if (!*warned)
+		say_swaps(app, warned, sizeof warned);
 	if (r.cols >= WIDE) {
 		const char *const line[4] = {chance, ceiling, checks, warned};
 		draw_beside(app, g, rect_sub(r, 0, at.all + 4, r.rows, r.cols), line);

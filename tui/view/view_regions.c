@@ -30,6 +30,11 @@ struct region_view {
 		int serial, n_span, first, last; /* spans only come and go: their number, first and last begin tell them apart */
 	} asked;
 	int first_line, n_lines, n_shown;
+	struct known_numbers { /* of a series, at one place and budget: most keys change neither */
+		const struct study *study; /* only compared; new studies clear these */
+		int budget, layer, unit;
+		struct region_numbers *number; /* NULL: none */
+	} known[SNAPSHOT_MAX_SERIES];
 	struct rect head; /* of the last frame, for clicks: names of methods */
 	int n_column, column[MAX_COLUMN];
 };
@@ -51,9 +56,18 @@ static void study_free(struct study *s)
 	free(s);
 }
 
+static void forget_numbers(struct region_view *v)
+{
+	for (int i = 0; i < SNAPSHOT_MAX_SERIES; i++) {
+		free(v->known[i].number);
+		v->known[i] = (struct known_numbers){0};
+	}
+}
+
 static void regions_view_close(void *state)
 {
 	struct region_view *v = state;
+	forget_numbers(v);
 	study_free(v->study);
 	free(v);
 }
@@ -83,6 +97,7 @@ static void done(struct app *app, void *state, int rc, const char *why)
 		return;
 	}
 	study_free(v->study);
+	forget_numbers(v);
 	v->study = state;
 }
 
@@ -136,8 +151,7 @@ static const struct study *study_here(struct app *app, struct region_view *v)
 
 /* ---- numbers ---- */
 
-/* Of a series' method in the scope, at the budget; NULL: out of memory. The caller frees them. */
-static struct region_numbers *numbers_of(struct look *l, const struct study *s, int series)
+static struct region_numbers *make_numbers(struct look *l, const struct study *s, int series)
 {
 	int units = look_n_unit(l), rows = l->snap->capture->n_layer * units, method = l->snap->series[series].method;
 	struct region_numbers *out = malloc((size_t)regions_count(s->regions) * sizeof *out);
@@ -153,6 +167,19 @@ static struct region_numbers *numbers_of(struct look *l, const struct study *s, 
 	return NULL;
 }
 
+/* Of a series' method in the scope, at the budget, the view's; NULL: out of memory. */
+static const struct region_numbers *numbers_of(struct region_view *v, struct look *l, int series)
+{
+	struct known_numbers *known = &v->known[series];
+	struct scope scope = look_scope(l);
+	if (known->number && known->study == v->study && known->budget == l->budget && known->layer == scope.layer &&
+		known->unit == scope.kv_head)
+		return known->number;
+	free(known->number);
+	*known = (struct known_numbers){v->study, l->budget, scope.layer, scope.kv_head, make_numbers(l, v->study, series)};
+	return known->number;
+}
+
 /* ---- drawing ---- */
 
 struct sheet {
@@ -161,7 +188,7 @@ struct sheet {
 	struct rect r;
 	const struct region_view *view;
 	const struct study *study;
-	struct region_numbers *number[MAX_COLUMN]; /* by column */
+	const struct region_numbers *number[MAX_COLUMN]; /* by column */
 	int line;
 };
 
@@ -324,11 +351,9 @@ static void regions_view_draw(struct app *app, void *state, struct grid *g)
 		return;
 	}
 	for (int i = 0; i < v->n_column; i++)
-		s.number[i] = numbers_of(l, s.study, v->column[i]);
+		s.number[i] = numbers_of(v, l, v->column[i]);
 	if (s.number[0])
 		put_all(&s);
-	for (int i = 0; i < v->n_column; i++)
-		free(s.number[i]);
 	v->n_lines = s.line;
 	v->n_shown = page.body.rows - 2;
 }

@@ -314,7 +314,8 @@ static const char *const reading[] = {
 	"and underlined tokens are kept, dim ones evicted; with many heads in the scope: kept by half of them or "
 	"more, by some, by none. The answer stands below.",
 	"Under every line: = what the method finds of truth's picks, ! what it misses, ~ what it chooses and truth does not; d "
-	"turns to + what LookaheadKV saves and SnapKV drops, - the other way round, and to no signs at all. With many heads "
+	"turns to + what LookaheadKV saves and SnapKV drops, - the other way round, and to no signs at all (under other options: + what "
+	"they bring in, - what they drop). With many heads "
 	"their number, as a digit or a bar that is full for the most. n and N go from one to the next; with many heads, to "
 	"those with at least half of the most.",
 	"/ searches, and n and N then go from one place found to the next until d is pressed. m marks where a span begins and "
