@@ -1,6 +1,7 @@
 #include "engine/device.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cpu/threads.h"
@@ -27,14 +28,25 @@ static void name_processor(char *out, size_t n_bytes)
 		fclose(f);
 }
 
+static void look_at_cpu(struct device_info *cpu)
+{
+	*cpu = (struct device_info){.memory = memory_total(), .available = memory_available(), .n_unit = threads_default_count()};
+	snprintf(cpu->id, sizeof cpu->id, "cpu");
+	name_processor(cpu->name, sizeof cpu->name);
+}
+
 void engine_devices(struct device_list *out)
 {
 	*out = (struct device_list){.n = 1};
-	struct device_info *cpu = &out->device[0];
-	snprintf(cpu->id, sizeof cpu->id, "cpu");
-	name_processor(cpu->name, sizeof cpu->name);
-	cpu->memory = memory_total();
-	cpu->available = memory_available();
-	cpu->n_unit = threads_default_count();
+	look_at_cpu(&out->device[0]);
 	cuda_list_devices(out);
+}
+
+void engine_device(const char *id, struct device_info *out)
+{
+	*out = (struct device_info){0};
+	if (!strcmp(id, "cpu"))
+		look_at_cpu(out);
+	else if (!strncmp(id, "cuda:", 5))
+		cuda_look_at(atoi(id + 5), out);
 }

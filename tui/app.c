@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tui/settings_act.h"
+#include "tui/speed.h"
 #include "tui/view/frame.h"
 #include "tui/draw/layout.h"
 #include "tui/draw/number.h"
@@ -213,7 +214,7 @@ static void draw_too_small(const struct app *app, struct grid *g)
 static void draw_waiting(struct app *app, struct grid *g)
 {
 	struct layout_page page;
-	char done[32], total[32], took[32];
+	char done[32], total[32], took[32], speed[160];
 	layout_page(&page, app->rows, app->cols, 0);
 	frame_title(app, g, page.title);
 	struct rect r = rect_sub(page.body, 1, 4, page.body.rows - 1, page.body.cols - 8);
@@ -223,14 +224,16 @@ static void draw_waiting(struct app *app, struct grid *g)
 	}
 	grid_printf(g, r, 0, 0, theme_style(&app->theme, ROLE_STRONG), "%s on %s", app->run_model, app->run_name);
 	grid_text(g, r, 1, 0, theme_style(&app->theme, ROLE_DIM), "Maps appear as soon as there are any.");
+	speed_of_device(&app->work, speed, sizeof speed);
+	grid_text(g, r, 2, 0, theme_style(&app->theme, ROLE_DIM), speed);
 	for (int i = 0; i < app->work.n_stage; i++) {
 		const struct stage *s = &app->work.stage[i];
-		struct rect line = rect_sub(r, 3 + 2 * i, 0, 1, r.cols);
+		struct rect line = rect_sub(r, 4 + 2 * i, 0, 1, r.cols);
 		grid_text(g, line, 0, 0, style_plain, s->name);
 		frame_bar(app, g, rect_sub(line, 0, 12, 1, 30), s->total > 0 ? (double)s->done / (double)s->total : 0);
-		grid_printf(g, line, 0, 44, theme_style(&app->theme, ROLE_DIM), "%s of %s \xc2\xb7 %s",
-			number_grouped(done, s->done),
-			number_grouped(total, s->total), number_duration(took, s->seconds));
+		speed_of_stage(s, speed, sizeof speed);
+		grid_printf(g, line, 0, 44, theme_style(&app->theme, ROLE_DIM), *speed ? "%s of %s \xc2\xb7 %s \xc2\xb7 %s" : "%s of %s \xc2\xb7 %s",
+			number_grouped(done, s->done), number_grouped(total, s->total), number_duration(took, s->seconds), speed);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "tui/marking.h"
 #include "tui/saving.h"
 #include "tui/settings_act.h"
+#include "tui/speed.h"
 
 /* ---- questions ---- */
 
@@ -78,6 +79,7 @@ static void answer(struct app *app, enum action_id action)
 /* What every result view does alike. */
 static bool act_on_look(struct app *app, enum action_id action)
 {
+	char speed[sizeof app->message];
 	struct look *l = &app->look;
 	switch ((int)action) {
 	case ACTION_TOKEN_PREV: look_move_token(l, -1); break;
@@ -115,6 +117,10 @@ static bool act_on_look(struct app *app, enum action_id action)
 	case ACTION_VIEW_REGIONS: app_show(app, VIEW_REGIONS); break;
 	case ACTION_SAVE_CAPTURE: saving_ask_capture(app); break;
 	case ACTION_SAVE_FIGURE: saving_ask_figure(app); break;
+	case ACTION_SPEED:
+		speed_say(&app->work, speed, sizeof speed);
+		app_say(app, ROLE_PLAIN, "%s", speed);
+		break;
 	default: return marking_act(app, action);
 	}
 	return true;

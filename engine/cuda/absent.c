@@ -21,6 +21,12 @@ void cuda_list_devices(struct device_list *out)
 	snprintf(out->problem, sizeof out->problem, "%s", reason);
 }
 
+void cuda_look_at(int index, struct device_info *out)
+{
+	(void)index;
+	snprintf(out->unusable, sizeof out->unusable, "%s", reason);
+}
+
 int cuda_check_device(int index, struct err *e)
 {
 	return err_set(e, ERR_DEVICE, "device cuda:%d: %s", index, reason);

@@ -42,8 +42,33 @@ static bool has_problem(int *n, char *driver, char *problem, size_t n_bytes)
 	return true;
 }
 
-/* Fills in what there is to know of a device; `unusable` when it cannot run models. */
-static void look_at(int index, struct device_info *out)
+/* Dense bfloat16 operations with float32 sums of one multiprocessor and clock, by compute capability (NVIDIA's architecture papers). */
+static double operations_a_clock(int major, int minor)
+{
+	static const struct {
+		int major, minor, operations;
+	} known[] = {{8, 0, 2048}, {8, 6, 1024}, {8, 9, 1024}, {9, 0, 4096}, {10, 0, 8192}};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].major == major && known[i].minor == minor)
+			return known[i].operations;
+	return 0;
+}
+
+static double attribute_of(int index, enum cudaDeviceAttr attribute)
+{
+	int value = 0;
+	return cudaDeviceGetAttribute(&value, attribute, index) ? 0 : value;
+}
+
+static void find_peaks(int index, struct device_info *out)
+{
+	double clock = attribute_of(index, cudaDevAttrClockRate), memory_clock = attribute_of(index, cudaDevAttrMemoryClockRate);
+	out->peak_gflops = 1e-6 * clock * out->n_unit * operations_a_clock(out->compute_major, out->compute_minor);
+	out->peak_gbs = 1e-6 * memory_clock * 2 * attribute_of(index, cudaDevAttrGlobalMemoryBusWidth) / 8; /* two transfers a clock */
+	cudaGetLastError();
+}
+
+void cuda_look_at(int index, struct device_info *out)
 {
 	struct cudaDeviceProp p;
 	*out = (struct device_info){0};
@@ -58,6 +83,7 @@ static void look_at(int index, struct device_info *out)
 	out->compute_major = p.major;
 	out->compute_minor = p.minor;
 	out->n_unit = p.multiProcessorCount;
+	find_peaks(index, out);
 	if (p.major < LEAST_MAJOR) {
 		snprintf(out->unusable, sizeof out->unusable, "compute capability %d.%d, %d.0 is needed", p.major, p.minor, LEAST_MAJOR);
 		return;
@@ -85,7 +111,7 @@ void cuda_list_devices(struct device_list *out)
 	if (has_problem(&n, out->driver, out->problem, sizeof out->problem))
 		return;
 	for (int i = 0; i < n && out->n < MAX_DEVICES; i++)
-		look_at(i, &out->device[out->n++]);
+		cuda_look_at(i, &out->device[out->n++]);
 }
 
 int cuda_check_device(int index, struct err *e)
@@ -97,6 +123,6 @@ int cuda_check_device(int index, struct err *e)
 	if (index >= n)
 		return err_set(e, ERR_DEVICE, "there is no device cuda:%d, the driver shows %d", index, n);
 	struct device_info info;
-	look_at(index, &info);
+	cuda_look_at(index, &info);
 	return *info.unusable ? (int)err_set(e, ERR_DEVICE, "device cuda:%d (%s) cannot be used: %s", index, info.name, info.unusable) : 0;
 }

@@ -10,6 +10,8 @@ const char *cuda_version(void);
 const char *cuda_code(void);
 /* Adds what cuda:N there are to a list; sets its driver and problem. */
 void cuda_list_devices(struct device_list *out);
+/* What there is to know of device `index`; `unusable` says why models cannot run there. */
+void cuda_look_at(int index, struct device_info *out);
 /* 0 when device `index` can run models; else ERR_DEVICE with why, in words of one line. */
 int cuda_check_device(int index, struct err *e);
 

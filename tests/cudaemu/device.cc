@@ -120,6 +120,9 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int ind
 	case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
 	case cudaDevAttrWarpSize: *value = p.warpSize; break;
 	case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
+	case cudaDevAttrClockRate: *value = 1500000; break;
+	case cudaDevAttrMemoryClockRate: *value = 2000000; break;
+	case cudaDevAttrGlobalMemoryBusWidth: *value = 512; break;
 	case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
 	case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
 	case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;

@@ -52,6 +52,24 @@ TEST(cuda_failures, devices_that_cannot_be_used)
 	cudaemu_reset(&cudaemu_usual_machine);
 }
 
+/* Four multiprocessors of capability 8.6 at 1.5 GHz, 512 bits of memory at 2 GHz. */
+TEST(cuda_failures, peaks_come_from_the_shape)
+{
+	struct device_list list = {0};
+	struct cudaemu_machine unknown = cudaemu_usual_machine;
+	cudaemu_reset(&cudaemu_usual_machine);
+	cuda_list_devices(&list);
+	CHECK_INT(list.n, 1);
+	CHECK_INT(list.device[0].peak_gflops, 4 * 1024 * 1.5);
+	CHECK_INT(list.device[0].peak_gbs, 2 * 2 * 512 / 8);
+	unknown.major = 19;
+	cudaemu_reset(&unknown);
+	list.n = 0;
+	cuda_list_devices(&list);
+	CHECK_INT(list.device[0].peak_gflops, 0);
+	cudaemu_reset(&cudaemu_usual_machine);
+}
+
 /* --device auto falls back to the CPU and says why; --device cuda does not. */
 TEST(cuda_failures, automatic_choice_falls_back)
 {

@@ -89,6 +89,22 @@ TEST(app_runs, what_cannot_run_is_said_and_the_start_screen_stays)
 	scene_close(&s);
 }
 
+/* On which device, how fast each stage; nothing is made up for a capture from a file. */
+TEST(app_runs, says_how_fast_the_run_was)
+{
+	struct scene s;
+	scene_open_start(&s);
+	scene_run_typed(&s);
+	scene_press(&s, "S");
+	CHECK(strstr(s.app.message, s.app.work.device.id) && *s.app.work.device.id);
+	CHECK(strstr(s.app.message, "prefill ") && strstr(s.app.message, "decode ") && strstr(s.app.message, " tokens/s"));
+	scene_close(&s);
+	scene_open_synthetic(&s, &scene_plain, 60, 10, 4, 2);
+	scene_press(&s, "S");
+	CHECK(strstr(s.app.message, "no run was made here") != NULL);
+	scene_close(&s);
+}
+
 /* A device that refuses is asked about with its reason; yes runs on the CPU, no is the failure that it was. */
 TEST(app_runs, a_device_that_refuses_is_asked_about)
 {

@@ -18,6 +18,7 @@
 #include "tui/command/prompt.h"
 #include "tui/command/settings.h"
 #include "tui/command/terminal.h"
+#include "tui/work.h"
 
 enum {
 	WINDOW = 32,     /* SnapKV's rows */
@@ -175,32 +176,11 @@ static int warm_up(struct run *r)
 
 /* ---- the least work of a stage ---- */
 
-static double layer_weights(const struct model_info *m)
-{
-	double q = (double)m->n_head * m->head_dim, kv = (double)m->n_kv_head * m->head_dim;
-	return m->n_layer * (2 * q * m->n_embd + 2 * kv * m->n_embd + 3.0 * m->n_ff * m->n_embd);
-}
-
-/* n rows behind `before` others: products with the weights, scores and sums over the visible keys, the output matrix on its rows. */
-static double work_flop(const struct model_info *m, double n, double before, double output_rows)
-{
-	double keys = n * before + n * (n + 1) / 2;
-	return 2 * layer_weights(m) * n + 4.0 * m->n_layer * m->n_head * m->head_dim * keys + 2.0 * output_rows * m->n_embd * m->n_vocab;
-}
-
 /* n lookahead rows behind a prompt, there and back: two products with every weight; with keys and values two on the way there and three
  * back (scores again, the gradient through the values, that of the queries). */
 static double train_flop(const struct model_info *m, double n, double prompt)
 {
-	return 4 * layer_weights(m) * n + 10.0 * m->n_layer * m->n_head * m->head_dim * n * (prompt + n / 2);
-}
-
-/* The embedding itself is not swept, only rows of it are taken, unless it is the output matrix too. */
-static double work_bytes(const struct model_info *m, double kv_bytes)
-{
-	double unread = m->tied ? 0 : (double)m->n_embd * m->n_vocab;
-	double weights = (double)m->weight_bytes * ((double)m->n_param - unread) / (double)m->n_param;
-	return weights + kv_bytes;
+	return 4 * work_layer_weights(m) * n + 10.0 * m->n_layer * m->n_head * m->head_dim * n * (prompt + n / 2);
 }
 
 static void state_work(struct bench_length *l, const struct model *model, int n_lookahead)

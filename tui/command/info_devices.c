@@ -22,15 +22,17 @@ static void print_device(const struct device_info *d)
 	else if (d->n_unit)
 		printf(", %d threads", d->n_unit);
 	putchar('\n');
+	if (d->peak_gflops > 0 && d->peak_gbs > 0)
+		printf("        at its highest clocks %.0f TFLOP/s in bfloat16, %.0f GB/s from memory\n", 1e-3 * d->peak_gflops, d->peak_gbs);
 	if (*d->unusable)
 		printf("        cannot be used: %s\n", d->unusable);
 }
 
 static json_t *device_json(const struct device_info *d)
 {
-	return json_pack("{s:s, s:o, s:I, s:I, s:o, s:i, s:s?}", "device", d->id, "name", table_json_text(d->name, strlen(d->name)),
+	return json_pack("{s:s, s:o, s:I, s:I, s:o, s:i, s:f, s:f, s:s?}", "device", d->id, "name", table_json_text(d->name, strlen(d->name)),
 		"memory_bytes", (json_int_t)d->memory, "available_bytes", (json_int_t)d->available, "compute_capability",
-		d->compute_major ? json_sprintf("%d.%d", d->compute_major, d->compute_minor) : json_null(), "units", d->n_unit, "unusable",
+		d->compute_major ? json_sprintf("%d.%d", d->compute_major, d->compute_minor) : json_null(), "units", d->n_unit, "peak_gflops", d->peak_gflops, "peak_gbs", d->peak_gbs, "unusable",
 		*d->unusable ? d->unusable : NULL);
 }
 

@@ -80,6 +80,8 @@ struct worker {
 	int n_stage;
 	struct stage stage[WORKER_MAX_STAGE];
 	double stage_begin[WORKER_MAX_STAGE];
+	struct device_info device;
+	const struct model_info *model; /* of the present run, once it is open; or NULL */
 };
 
 void worker_tell(struct worker *w); /* wakes the screen */

@@ -7,8 +7,25 @@
 #include <string.h>
 
 #include "engine/file.h"
+#include "tui/work.h"
 
 enum { MAX_PROMPT_BYTES = 64 << 20 };
+
+/* With the lock held. Column sums and norms come on top of the least work, so a share errs on the low side. */
+static double share_of_peak(const struct worker *w, const struct stage *s)
+{
+	const struct model_info *m = w->model;
+	if (!m || s->done < 1 || !(s->seconds > 0) || strcmp(m->precision, "bf16"))
+		return 0;
+	double cached = 0, of_token = 2.0 * sizeof(uint16_t) * m->n_layer * m->n_kv_head * m->head_dim;
+	for (int i = 0; i < w->n_stage; i++)
+		cached = strcmp(w->stage[i].name, "prefill") ? cached : (double)w->stage[i].total;
+	if (!strcmp(s->name, "prefill") && w->device.peak_gflops > 0)
+		return 1e-9 * work_flop(m, (double)s->done, 0, 0) / s->seconds / w->device.peak_gflops;
+	if (!strcmp(s->name, "decode") && w->device.peak_gbs > 0)
+		return 1e-9 * (double)s->done * work_bytes(m, of_token * (cached + (double)s->done / 2)) / s->seconds / w->device.peak_gbs;
+	return 0;
+}
 
 int runner_progress(void *user, const char *stage, int64_t done, int64_t total)
 {
@@ -25,6 +42,7 @@ int runner_progress(void *user, const char *stage, int64_t done, int64_t total)
 	w->stage[i].done = done;
 	w->stage[i].total = total;
 	w->stage[i].seconds = t - w->stage_begin[i];
+	w->stage[i].share = share_of_peak(w, &w->stage[i]);
 	bool stop = atomic_load(w->errand_running ? &w->cancel_errand : &w->cancel);
 	pthread_mutex_unlock(&w->lock);
 	worker_tell(w);
@@ -70,6 +88,19 @@ static void bench_clear(struct bench *b)
 	*b = (struct bench){0};
 }
 
+/* What progress is held against. NULL: no model any more. */
+static void note_model(struct worker *w, const struct model *m)
+{
+	struct device_info device = {0};
+	if (m)
+		engine_device(model_info(m)->device, &device);
+	pthread_mutex_lock(&w->lock);
+	w->model = m ? model_info(m) : NULL;
+	if (m)
+		w->device = device;
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* *on_device: the model is on one that is not the CPU. */
 static int measure(struct worker *w, const struct run_order *r, struct bench *bench, const struct capture **out, bool *on_device,
 	struct err *e)
@@ -80,6 +111,7 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	struct measure_options o = r->measure;
 	char *text = NULL;
 	size_t n = 0;
+	note_model(w, NULL);
 	bench_clear(bench);
 	runner_progress(w, "model", 0, 1);
 	int rc = read_prompt(r, &text, &n, e);
@@ -88,14 +120,19 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	*on_device = bench->model && strcmp(model_info(bench->model)->device, "cpu");
 	if (!rc)
 		rc = load_modules(r, bench->model, &bench->modules, e);
+	if (bench->model)
+		note_model(w, bench->model);
 	runner_progress(w, "model", 1, 1);
 	if (!rc) {
 		o.modules = bench->modules;
 		o.keep = &bench->live;
 		rc = measure_prompt(out, bench->model, text, n, &o, &watch, &timings, e);
 	}
-	if (!bench->live)
+	note_model(w, bench->model); /* again: how much memory is in use now */
+	if (!bench->live) {
+		note_model(w, NULL);
 		bench_clear(bench);
+	}
 	free(text);
 	return rc;
 }

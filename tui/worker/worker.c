@@ -345,6 +345,7 @@ void worker_take(struct worker *w, struct worker_state *state, const struct snap
 	state->errand = w->errand || w->errand_running;
 	state->n_stage = w->n_stage;
 	memcpy(state->stage, w->stage, sizeof state->stage);
+	state->device = w->device;
 	*snapshot = w->news;
 	w->news = NULL;
 	*has_note = w->n_note > 0;

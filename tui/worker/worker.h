@@ -10,6 +10,7 @@
 #define KVGLASS_TUI_WORKER_H
 
 #include "analysis/measure.h"
+#include "engine/device.h"
 #include "export/figure.h"
 #include "tui/worker/snapshot.h"
 
@@ -30,6 +31,7 @@ struct stage {
 	char name[24]; /* "model", "prompt", "prefill", "lookahead", "untrained", "decode" */
 	int64_t done, total;
 	double seconds; /* since it began, until now or its end */
+	double share;   /* of what the device can do at most (struct device_info): prefill of its products, an answer of its memory; 0: unknown */
 };
 enum { WORKER_MAX_STAGE = 10 };
 
@@ -58,6 +60,7 @@ struct worker_state {
 	bool live;    /* the session of what is shown is there: errands can be run (tui/worker/errand.h) */
 	int n_stage;  /* of the present or last run, in the order they came */
 	struct stage stage[WORKER_MAX_STAGE];
+	struct device_info device; /* that the model of the present or last run is on, as it was when the run ended; id "" before there is one */
 };
 
 int worker_open(struct worker **out, const struct evaluation_options *evaluation, struct err *e);
