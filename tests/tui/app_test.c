@@ -215,3 +215,22 @@ TEST(app, figures_say_the_command_that_draws_them_again)
 	CHECK(strstr(s.app.message, s.capture) && strstr(s.app.message, path));
 	scene_close(&s);
 }
+
+/* Help is there for every view of a result, with how to read it. */
+TEST(app, every_view_has_its_help)
+{
+	struct scene s;
+	scene_open_synthetic(&s, &scene_plain, 60, 10, 4, 2);
+	for (int view = 0; view < N_VIEW; view++) {
+		if (view == VIEW_HELP)
+			continue;
+		CHECK(app_view((enum view_index)view)->reading != NULL);
+		app_show(&s.app, (enum view_index)view);
+		app_act(&s.app, ACTION_HELP);
+		CHECK_INT(s.app.view, VIEW_HELP);
+		app_draw(&s.app, &s.grid);
+		app_act(&s.app, ACTION_BACK);
+		CHECK_INT(s.app.view, view);
+	}
+	scene_close(&s);
+}

@@ -300,7 +300,16 @@ static bool eviction_act(struct app *app, void *state, enum action_id action)
 	return true;
 }
 
+static const char *const reading[] = {
+	"The same prompt continued from the evicted cache (e), beside the whole cache's answer. Left: what the whole cache says, each word coloured by "
+	"how far the distribution of the next token has moved where the evicted cache reads the same words; full colour is 2 nats (KL).",
+	"Right: what the evicted cache says when it goes on by itself. The first word that differs is where the answers part; what follows it "
+	"is another text and no measure of loss by itself.",
+	NULL,
+};
+
 const struct view view_eviction = {
+	.reading = reading,
 	.bit = AT_EVICTION,
 	.title = "Eviction",
 	.open = eviction_open,

@@ -173,7 +173,14 @@ static bool pair_act(struct app *app, void *state, enum action_id action)
 	return true;
 }
 
+static const char *const reading[] = {
+	"Two captures of one prompt or of two: what each is, and every method's numbers in both, side by side. x exchanges which of them is shown "
+	"elsewhere. Numbers of different prompts or models stand beside each other; they are not differences of one thing.",
+	NULL,
+};
+
 const struct view view_pair = {
+	.reading = reading,
 	.bit = AT_PAIR,
 	.title = "Two captures",
 	.open = pair_open,
