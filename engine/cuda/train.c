@@ -107,13 +107,27 @@ static int open_parts(struct cuda_train *t, struct err *e)
 	return cuda_failure(&t->device, e);
 }
 
+/* Some kernels have a row of their grid for every row of the step. */
+static int check_shape(const struct step_shape *shape, struct err *e)
+{
+	enum { MOST_ROWS = 65535 };
+	int64_t rows = (int64_t)shape->limits.max_prompts * shape->n_lookahead;
+	if (rows > MOST_ROWS)
+		return err_set(e, ERR_LIMIT, "a training step of %d prompts with %d lookahead rows each, on a CUDA device %d rows are possible: take a "
+			"smaller batch", shape->limits.max_prompts, shape->n_lookahead, MOST_ROWS);
+	return 0;
+}
+
 static int open_device(struct step_device **out, const struct step_shape *shape, struct err *e)
 {
+	int rc = check_shape(shape, e);
+	if (rc)
+		return rc;
 	struct cuda_train *t = calloc(1, sizeof *t);
 	if (!t)
 		return err_set(e, ERR_MEMORY, "no memory for a training step");
 	*t = (struct cuda_train){.base.ops = &table, .shape = *shape, .half = is_half(shape->model)};
-	int rc = open_parts(t, e);
+	rc = open_parts(t, e);
 	if (rc) {
 		close_device((struct step_device *)t);
 		return rc;

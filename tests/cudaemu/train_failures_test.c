@@ -105,6 +105,18 @@ TEST(cuda_train_failures, every_allocation_may_fail)
 	fail_each("cudaHostAlloc", cudaErrorMemoryAllocation, ERR_MEMORY);
 }
 
+TEST(cuda_train_failures, too_many_rows)
+{
+	struct attempt a;
+	struct train_step *s = NULL;
+	cudaemu_reset(&cudaemu_usual_machine);
+	begin(&a);
+	CHECK_INT(step_open(&s, a.model, &a.p, &(struct step_limits){.max_prompts = 40000, .max_tokens = TOKENS, .n_threads = 1}, &a.e), ERR_LIMIT);
+	CHECK(strstr(a.e.text, "40000 prompts") && strstr(a.e.text, "smaller batch"));
+	end(&a);
+	CHECK_INT(cudaemu_allocations(), 0);
+}
+
 TEST(cuda_train_failures, lost_device)
 {
 	struct attempt a;
