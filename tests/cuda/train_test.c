@@ -336,3 +336,55 @@ TEST(cuda_train, a_training_is_that_of_the_cpu)
 	target_store_close(got.store), target_store_close(want.store);
 	model_close(on_cpu), model_close(on_device);
 }
+
+/* ---- a live session's prompt ------------------------------------------------------------------------------------------------------- */
+
+/* Prompt, response and truth in one session; its target; steps on it. */
+static void train_live(const struct model *m, double *loss)
+{
+	enum { N = 40, RESPONSE = 6 };
+	const struct model_info *info = &m->info;
+	int32_t *ids = loose_ids(m, N + RESPONSE, 7);
+	float *truth = calloc((size_t)(info->n_layer * info->n_head * N), sizeof *truth);
+	const struct colsum_request response = {.first = N, .count = RESPONSE, .step = 1, .n_key = N, .sum = truth};
+	struct session *s = NULL;
+	struct target_store *store = NULL;
+	struct trainer *t = NULL;
+	struct train_report report;
+	struct train_options o;
+	struct err e = {0};
+	int number, resumed;
+	CHECK_INT(session_open(&s, m, &(struct session_options){.max_tokens = N + RESPONSE, .n_threads = 2}, &e), 0);
+	CHECK_INT(session_run(s, &(struct run_request){.ids = ids, .n = N + RESPONSE, .colsum = &response, .n_colsum = 1}, &e), 0);
+	CHECK_INT(target_store_open(&store, m, &(struct target_store_options){.n_threads = 2}, &e), 0);
+	CHECK_INT(target_store_add(store, s, &(struct target_measured){.ids = ids, .n = N, .response = ids + N, .n_response = RESPONSE,
+		.truth = truth}, &number, &e), 0);
+	train_options_default(&o);
+	o.n_lookahead = 4, o.batch = 1, o.steps = STEPS, o.warmup = 1, o.lr = 5e-3f, o.n_threads = 2;
+	CHECK_INT(trainer_open(&t, m, store, &number, 1, &o, &resumed, &e), 0);
+	for (int i = 0; i < STEPS; i++) {
+		CHECK_INT(trainer_step(t, &report, &e), 0);
+		loss[i] = report.loss;
+	}
+	CHECK_STR(e.text, "");
+	trainer_close(t);
+	target_store_close(store);
+	session_close(s);
+	free(ids), free(truth);
+}
+
+TEST(cuda_train, a_live_session_is_trained_on)
+{
+	double want[STEPS], got[STEPS];
+	for (int kind = TINY_LLAMA; device_is_there() && kind <= TINY_LLAMA3; kind++) {
+		struct model *on_cpu = open_tiny((enum tiny_kind)kind, DEVICE_CPU, PRECISION_F32);
+		struct model *on_device = open_tiny((enum tiny_kind)kind, DEVICE_CUDA, PRECISION_AUTO);
+		CHECK_STR(on_device->info.precision, "bf16");
+		train_live(on_cpu, want);
+		train_live(on_device, got);
+		CHECK(got[STEPS - 1] < got[0]);
+		for (int i = 0; i < STEPS; i++)
+			CHECK_NEAR(got[i], want[i], TOL_BF16_REL * want[i]);
+		model_close(on_cpu), model_close(on_device);
+	}
+}
