@@ -14,7 +14,8 @@ enum { N_PROMPT = 3, TOKENS = 400, T = 2, RANK = 2 };
 static const struct loose_model_options shape = {.n_layer = 2, .n_head = 2, .n_kv_head = 2, .head_dim = 64, .n_embd = 32, .n_ff = 32,
 	.n_vocab = 20, .type = TYPE_BF16, .rope_pairs = ROPE_HALVES};
 
-struct attempt { /* a step of every prompt, one after another, and an update */
+struct attempt { /* steps of one prompt each, in turn, and an update */
+	int steps;
 	struct loose_model *owner;
 	struct model *model;
 	struct lookahead *modules;
@@ -29,7 +30,7 @@ static void begin(struct attempt *a)
 {
 	struct rng rng;
 	rng_seed(&rng, 4);
-	*a = (struct attempt){.owner = loose_model_make(&shape)};
+	*a = (struct attempt){.owner = loose_model_make(&shape), .steps = 2};
 	a->model = loose_model_get(a->owner);
 	a->modules = loose_modules(a->model, T, RANK, 3);
 	CHECK_INT(parameters_new(&a->p, a->model, a->modules, ~0u, NULL), 0);
@@ -57,7 +58,6 @@ static void end(struct attempt *a)
 	loose_model_free(a->owner);
 }
 
-/* Every prompt twice, so that those that had to go come back. */
 static int run(struct attempt *a)
 {
 	const struct optimizer_options rule = {.lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .steps = 10};
@@ -65,7 +65,7 @@ static int run(struct attempt *a)
 	struct step_result result = {0};
 	double norm;
 	int rc = step_open(&s, a->model, &a->p, &(struct step_limits){.max_prompts = 1, .max_tokens = TOKENS, .n_threads = 1}, &a->e);
-	for (int i = 0; i < 2 * N_PROMPT && !rc; i++)
+	for (int i = 0; i < a->steps && !rc; i++)
 		rc = step_run(s, &(struct step_request){.prompt = &a->prompt[i % N_PROMPT], .n_prompt = 1, .backward = true}, &result, &a->e);
 	rc = rc ? rc : step_get(s, STEP_GRADIENT, a->gradient, &a->e);
 	rc = rc ? rc : step_update(s, &rule, 0, &norm, &a->e);
@@ -148,10 +148,12 @@ TEST(cuda_train_failures, prompts_take_turns_where_memory_is_short)
 	struct attempt wide, narrow;
 	cudaemu_reset(&cudaemu_usual_machine);
 	begin(&wide);
+	wide.steps = 2 * N_PROMPT; /* those that had to go come back */
 	CHECK_INT(run(&wide), 0);
 	int before = cudaemu_calls("cudaMalloc");
 	cudaemu_reset(&small);
 	begin(&narrow);
+	narrow.steps = 2 * N_PROMPT;
 	struct step_limits limits = {.max_prompts = 1, .max_tokens = TOKENS, .n_threads = 1};
 	small.memory = step_bytes(narrow.model, T, RANK, &limits) + (3 << 20); /* a prompt has 0.8 MiB; half of what is free is for them */
 	cudaemu_reset(&small);
