@@ -28,6 +28,10 @@ TEST(colour, guesses)
 	CHECK_INT(colour_depth(&w), DEPTH_MONO);
 	w = (struct colour_world){.term = "linux", .terminfo_colors = 8, .colorterm = "truecolor"};
 	CHECK_INT(colour_depth(&w), DEPTH_16);
+	w = (struct colour_world){.term = "xterm-16color", .terminfo_colors = 16, .colorterm = "truecolor"};
+	CHECK_INT(colour_depth(&w), DEPTH_16);
+	w.term = "xterm"; /* what many terminals of 24 bits call themselves */
+	CHECK_INT(colour_depth(&w), DEPTH_RGB);
 	w = (struct colour_world){.term = "screen-256color", .terminfo_colors = 256, .colorterm = "truecolor"};
 	CHECK_INT(colour_depth(&w), DEPTH_256); /* GNU screen */
 	w.tmux = "/tmp/tmux-0/default,1,0";

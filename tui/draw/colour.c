@@ -27,10 +27,21 @@ enum depth colour_depth_of(int n)
 	return n >= 1 << 24 ? DEPTH_RGB : n >= 256 ? DEPTH_256 : n >= 8 ? DEPTH_16 : DEPTH_MONO;
 }
 
+/* "xterm-16color": an entry that is named for its colours was chosen for them, whatever COLORTERM says. */
+static bool is_named_for_few(const char *term)
+{
+	static const char *const endings[] = {"-8color", "-16color", "-88color"};
+	size_t n = term ? strlen(term) : 0;
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (n >= strlen(endings[i]) && !strcmp(term + n - strlen(endings[i]), endings[i]))
+			return true;
+	return false;
+}
+
 /* GNU screen passes COLORTERM on and swallows the colours; the consoles have sixteen whatever anybody claims. */
 static bool cannot_be_direct(const struct colour_world *w)
 {
-	return starts(w->term, "linux") || starts(w->term, "vt") || (starts(w->term, "screen") && !w->tmux);
+	return is_named_for_few(w->term) || starts(w->term, "linux") || starts(w->term, "vt") || (starts(w->term, "screen") && !w->tmux);
 }
 
 enum depth colour_depth(const struct colour_world *w)

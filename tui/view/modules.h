@@ -5,7 +5,9 @@
  *     modules_left.c      loss by layer and head, the worst heads, the switches
  *     modules_pages.c     rows x tokens, adapters, soft tokens
  *     modules_training.c  the training page: curves
- *     modules_errands.c   what is asked of the live session: rows under switches, the modules' numbers, training
+ *     modules_errands.c   what is asked of the live session: rows under switches, the modules as a file
+ *     modules_facts.c     the modules' numbers, others beside them
+ *     modules_lesson.c    live training
  */
 #ifndef KVGLASS_TUI_VIEW_MODULES_H
 #define KVGLASS_TUI_VIEW_MODULES_H
