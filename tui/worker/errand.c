@@ -58,7 +58,7 @@ int worker_errand(struct worker *w, const struct errand *errand, struct err *e)
 		return 0;
 	errand_job_list_free(job);
 	return err_set(e, ERR_USE, running ? "%s: a run is going on; wait for its end, or stop it with ^C"
-		: "%s needs the model beside the result: r runs the prompt", errand->name);
+		: "%s: this needs the model; r runs the prompt", errand->name);
 }
 
 static void run_errand(struct worker *w, struct errand_result *r, struct bench *bench)
