@@ -96,11 +96,19 @@ void cuda_do_lora(struct cuda *c, const struct lora_op *op)
 	struct cuda_adapters *d = c->adapters;
 	struct lora_args args = {.in = cuda_rows_from(c, op->in, op->rows.first), .low = d->low, .ld_low = d->ld_low, .n_rows = op->rows.n,
 		.n_in = op->part[0].adapter->n_in, .n_part = op->n_part};
-	for (int i = 0; i < op->n_part; i++) {
+	for (int i = 0, low_at = 0; i < op->n_part; i++) {
 		const struct adapter *a = op->part[i].adapter;
 		const float *down = d->device + d->at[a - d->host];
-		args.part[i] = (struct lora_pair){.a = down, .b = down + down_floats(a), .r = a->r, .n_out = a->n_out,
-			.out = cuda_rows_from(c, op->part[i].out, op->rows.first)};
+		struct cuda_rows out = cuda_rows_from(c, op->part[i].out, op->rows.first);
+		args.a[i] = down;
+		args.b[i] = down + down_floats(a);
+		args.out[i] = out.data;
+		args.ld_out[i] = out.ld;
+		args.r[i] = a->r;
+		args.n_out[i] = a->n_out;
+		args.low_at[i] = low_at;
+		args.out_half = out.half; /* of one matmul: all of one kind */
+		low_at += a->r;
 	}
 	CUDA_TRY(&c->device, cuda_lora_rows(&args, c->device.stream));
 }

@@ -108,15 +108,14 @@ cudaError_t cuda_add_bias(const struct bias_args *a, cudaStream_t stream);
 
 /* ---- lora.cu ---- */
 enum { MOST_LORA_PARTS = 3 };
-struct lora_pair {
-	const float *a, *b; /* (r, n_in), (r, n_out) */
-	int r, n_out;
-	struct cuda_rows out;
-};
-struct lora_args { /* out += (in A^T) B for up to three pairs and outputs that are elements of one kind */
+struct lora_args { /* out += (in A^T) B for up to three pairs */
 	struct cuda_rows in;
-	struct lora_pair part[MOST_LORA_PARTS];
+	bool out_half;
 	int n_part;
+	const float *a[MOST_LORA_PARTS], *b[MOST_LORA_PARTS]; /* (r, n_in), (r, n_out) */
+	void *out[MOST_LORA_PARTS];                           /* rows ld_out apart */
+	int ld_out[MOST_LORA_PARTS], r[MOST_LORA_PARTS], n_out[MOST_LORA_PARTS];
+	int low_at[MOST_LORA_PARTS]; /* the part's column of `low` */
 	float *low; /* scratch (n_rows, ranks of all parts side by side), ld_low apart */
 	int ld_low, n_rows, n_in;
 };

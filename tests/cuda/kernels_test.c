@@ -246,21 +246,26 @@ TEST(cuda_kernels, products_of_few_rows)
 struct lora_case { /* one part: its rank and columns, and what it should add to */
 	int r, n_out;
 	float *a, *b, *before, *got;
-	struct lora_pair pair;
+	struct cuda_rows out;
 };
 
-static void make_part(struct lora_case *p, struct rng *rng, int n_rows, int n_in, bool half)
+static void make_part(struct lora_args *args, int i, struct lora_case *p, struct rng *rng)
 {
+	int n_rows = args->n_rows, n_in = args->n_in;
+	bool half = args->out_half;
 	size_t n_a = (size_t)(p->r * n_in), n_b = (size_t)(p->r * p->n_out), n = (size_t)(n_rows * p->n_out);
 	p->a = random_floats(rng, n_a, 1, false), p->b = random_floats(rng, n_b, 1, false);
 	p->before = random_floats(rng, n, 1, half), p->got = malloc(n * sizeof *p->got);
-	p->pair = (struct lora_pair){.a = device_put(p->a, n_a * sizeof *p->a), .b = device_put(p->b, n_b * sizeof *p->b), .r = p->r,
-		.n_out = p->n_out, .out = device_rows(p->before, n_rows, p->n_out, p->n_out + 2, half)};
+	p->out = device_rows(p->before, n_rows, p->n_out, p->n_out + 2, half);
+	args->a[i] = device_put(p->a, n_a * sizeof *p->a), args->b[i] = device_put(p->b, n_b * sizeof *p->b);
+	args->out[i] = p->out.data, args->ld_out[i] = p->out.ld;
+	args->r[i] = p->r, args->n_out[i] = p->n_out, args->low_at[i] = args->ld_low;
+	args->ld_low += p->r;
 }
 
 static void check_part(struct lora_case *p, const float *x, int n_rows, int n_in, bool half)
 {
-	device_get_rows(p->got, p->pair.out, n_rows, p->n_out);
+	device_get_rows(p->got, p->out, n_rows, p->n_out);
 	for (int row = 0; row < n_rows; row++)
 		for (int o = 0; o < p->n_out; o++) {
 			double want = p->before[row * p->n_out + o], size = 1;
@@ -278,13 +283,11 @@ static void check_lora(int n_rows, int n_in, struct lora_case *part, int n_part,
 {
 	struct rng rng = seeded();
 	float *x = random_floats(&rng, (size_t)(n_rows * n_in), 1, half);
-	struct lora_args args = {.in = device_rows(x, n_rows, n_in, n_in + 1, half), .n_part = n_part, .ld_low = 1, .n_rows = n_rows,
+	struct lora_args args = {.in = device_rows(x, n_rows, n_in, n_in + 1, half), .out_half = half, .n_part = n_part, .n_rows = n_rows,
 		.n_in = n_in};
-	for (int i = 0; i < n_part; i++) {
-		make_part(&part[i], &rng, n_rows, n_in, half);
-		args.part[i] = part[i].pair;
-		args.ld_low += part[i].r;
-	}
+	for (int i = 0; i < n_part; i++)
+		make_part(&args, i, &part[i], &rng);
+	args.ld_low++;
 	args.low = device_put(NULL, (size_t)(n_rows * args.ld_low) * sizeof(float));
 	CHECK_INT(cuda_lora_rows(&args, 0), cudaSuccess);
 	for (int i = 0; i < n_part; i++)

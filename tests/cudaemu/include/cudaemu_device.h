@@ -75,7 +75,8 @@ struct cudaemu_launch_request {
 };
 void cudaemu_queue_kernel(const cudaemu_launch_request &request);
 
-/* Bytes between members hold whatever was there, which the search could take for an address. */
+/* Bytes between members hold whatever was there, which the search could take for an address. GCC 12 clears the wrong bytes where there is an
+ * array of structs, so no kernel's arguments have one. */
 template <class T> void cudaemu_clear_padding(T &argument)
 {
 #if __has_builtin(__builtin_clear_padding)
