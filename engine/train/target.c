@@ -52,6 +52,7 @@ struct making {
 	uint16_t *key, *value;
 	int32_t *response;
 	int n_response;
+	bool complete;
 };
 
 /* How far the making of all targets is, in tokens: one stage for whoever watches, though prompts run in several threads and
@@ -154,6 +155,7 @@ static int prepare(void *context, int i, struct err *e)
 	rc = rc ? rc : keep_cache(m, k, e);
 	if (!rc && k->request->response)
 		rc = given_response(k, &progress, e);
+	k->complete = !rc && k->request->response;
 	tally_add(g->tally, k->request->n + (k->request->response ? k->request->n_response : 0));
 	return rc;
 }
@@ -163,7 +165,9 @@ static int respond_alone(struct making *k, const struct progress *progress, stru
 	struct colsum_request truth = truth_request(k, k->request->n_response);
 	const struct generate_options o = {.n_max = k->request->n_response, .colsum = &truth, .n_colsum = 1, .progress = progress};
 	bool stopped;
-	return session_generate(k->session, &o, k->response, &k->n_response, &stopped, e);
+	int rc = session_generate(k->session, &o, k->response, &k->n_response, &stopped, e);
+	k->complete = !rc;
+	return rc;
 }
 
 static int respond_together(struct group *g, const struct progress *progress, struct err *e)
@@ -182,8 +186,10 @@ static int respond_together(struct group *g, const struct progress *progress, st
 		of[n++] = i;
 	}
 	int rc = n ? together_generate(g->store->model, voice, n, g->store->n_threads, progress, e) : 0;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		g->making[of[i]].n_response = voice[i].n;
+		g->making[of[i]].complete = voice[i].ended;
+	}
 	return rc;
 }
 
@@ -238,16 +244,20 @@ static void making_free(struct making *k)
 
 /* ---- making what is missing ---- */
 
+/* Whoever stops keeps what is complete of the group. */
 static int make_group(struct group *g, struct err *e)
 {
 	int rc = together_each(g->n, g->store->n_threads, prepare, g, e);
 	rc = rc ? rc : respond(g, e);
-	for (int i = 0; i < g->n && !rc; i++) {
-		rc = write_target(g->store, &g->making[i], e);
-		if (!rc)
+	int failed = 0;
+	for (int i = 0; i < g->n && (!rc || rc == ERR_CANCELLED) && !failed; i++) {
+		if (!g->making[i].complete)
+			continue;
+		failed = write_target(g->store, &g->making[i], e);
+		if (!failed)
 			g->store->bytes += target_bytes(&g->store->model->info, g->making[i].request);
 	}
-	return rc;
+	return failed ? failed : rc;
 }
 
 static int room_for(const struct target_store *s, const struct target_request *r, struct err *e)
@@ -287,12 +297,42 @@ static int gather_group(struct target_store *s, const struct target_request *req
 	return i;
 }
 
+struct missing { /* the targets that are not there */
+	int n, longest; /* tokens of the longest, with its response */
+	int64_t tokens;
+};
+
+static int count_missing(const struct target_store *s, const struct target_request *request, int n, struct missing *out, struct err *e)
+{
+	*out = (struct missing){0};
+	for (int i = 0; i < n; i++) {
+		char *path;
+		struct stat st;
+		int rc = target_path(s, &request[i], &path, e), own = request[i].n + request[i].n_response;
+		if (rc)
+			return rc;
+		if (stat(path, &st)) {
+			out->n++;
+			out->longest = own > out->longest ? own : out->longest;
+			out->tokens += own;
+		}
+		free(path);
+	}
+	return 0;
+}
+
+static int stopped(const struct target_store *s, const struct target_request *request, int n, struct err *e)
+{
+	struct missing missing;
+	int rc = count_missing(s, request, n, &missing, e);
+	return rc ? rc : (int)err_set(e, ERR_CANCELLED, "stopped while targets are made; those of %d of %d prompts are kept", n - missing.n, n);
+}
+
 static int make_groups(struct target_store *s, const struct target_request *request, int n, struct tally *tally, struct err *e)
 {
-	for (int at = 0, begun = 0, rc = 0; at < n;) {
+	for (int at = 0, rc = 0; at < n;) {
 		struct making making[GROUP_PROMPTS] = {0};
 		struct group g = {.store = s, .making = making, .tally = tally};
-		begun = at;
 		if (tally_report(tally, 0))
 			rc = err_set(e, ERR_CANCELLED, "stopped");
 		else
@@ -302,29 +342,9 @@ static int make_groups(struct target_store *s, const struct target_request *requ
 		for (int i = 0; i < g.n; i++)
 			making_free(&making[i]);
 		if (rc == ERR_CANCELLED)
-			return err_set(e, ERR_CANCELLED, "stopped while targets are made; those of the first %d of %d prompts are kept", begun, n);
+			return stopped(s, request, n, e);
 		if (rc)
 			return rc;
-	}
-	return 0;
-}
-
-/* Tokens of the targets that are not there, and of the longest. */
-static int count_missing(const struct target_store *s, const struct target_request *request, int n, int64_t *tokens, int *longest,
-	struct err *e)
-{
-	*tokens = 0;
-	*longest = 0;
-	for (int i = 0; i < n; i++) {
-		char *path;
-		struct stat st;
-		int rc = target_path(s, &request[i], &path, e);
-		if (rc)
-			return rc;
-		int own = stat(path, &st) ? request[i].n + request[i].n_response : 0;
-		*longest = own > *longest ? own : *longest;
-		*tokens += own;
-		free(path);
 	}
 	return 0;
 }
@@ -334,10 +354,12 @@ static int make_missing(struct target_store *s, const struct target_request *req
 {
 	struct tally tally = {.outer = progress, .lock = PTHREAD_MUTEX_INITIALIZER};
 	struct memory_estimate memory;
-	int longest, rc = count_missing(s, request, n, &tally.total, &longest, e);
+	struct missing missing;
+	int rc = count_missing(s, request, n, &missing, e);
 	if (rc)
 		return rc;
-	int tokens = is_on_device(s->model) ? longest : tally.total < GROUP_TOKENS ? (int)tally.total : GROUP_TOKENS;
+	tally.total = missing.tokens;
+	int tokens = is_on_device(s->model) ? missing.longest : tally.total < GROUP_TOKENS ? (int)tally.total : GROUP_TOKENS;
 	model_estimate(s->model, tokens, 1, &memory);
 	if (memory.available && memory.kv + memory.scratch + memory.maps > memory.available)
 		return err_set(e, ERR_MEMORY, "making targets of %d tokens at once needs %.0f MiB, %.0f MiB are free", tokens,

@@ -135,7 +135,8 @@ static int advance(struct chorus *c, bool first, struct err *e)
 		int rc = choose(c, v, logits, &next, e);
 		if (rc)
 			return rc;
-		if (next < 0)
+		v->ended = next < 0;
+		if (v->ended)
 			continue;
 		v->ids[v->n++] = next;
 		c->active[kept] = v;

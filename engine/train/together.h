@@ -15,6 +15,7 @@ struct together_voice { /* one session's part */
 	int n_max;               /* greedy, until an end token */
 	int32_t *ids;            /* (n_max) receives the response */
 	int n;                   /* tokens of it */
+	bool ended;              /* all of it is written and captured */
 };
 
 /* Stage "responses" counts tokens. */

@@ -265,10 +265,12 @@ TEST(command_run, refusals)
 	program_free(&r);
 }
 
-/* ^C keeps what was measured, but only where it was asked to. The program is stopped at a place that its progress tells. */
+/* ^C keeps what was measured, but only where it was asked to. The program is stopped at a place that its progress tells; the prompt of the
+ * prefill is long, so that a signal that comes late on a busy machine still comes within it. */
 TEST(command_run, interrupted)
 {
 	const char *model = test_sample_model();
+	char long_prose[32 * sizeof prose];
 	if (!model) {
 		test_skip("the sample model is not in the cache (make model)");
 		return;
@@ -285,7 +287,9 @@ TEST(command_run, interrupted)
 	CHECK_INT(r.n_out, 0);
 	CHECK(strstr(r.err, "kvglass run: stopped; nothing is kept without -o"));
 	program_free(&r);
-	program_run(&r, &in_prefill, "run", "-m", model, "-p", prose, "-n", "4000", "-o", kvg, NULL);
+	for (size_t i = 0; i < 32; i++)
+		memcpy(long_prose + i * (sizeof prose - 1), prose, sizeof prose);
+	program_run(&r, &in_prefill, "run", "-m", model, "-p", long_prose, "-n", "4000", "-o", kvg, NULL);
 	CHECK_INT(r.status, 1);
 	CHECK(strstr(r.err, "kvglass run: stopped before anything was measured"));
 	CHECK(stat(kvg, &st) != 0);

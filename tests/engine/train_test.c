@@ -11,6 +11,7 @@
 #include "engine/train/attention_grad.h"
 #include "engine/train/optimizer.h"
 #include "engine/train/step.h"
+#include "engine/train/store.h"
 #include "tests/support/loose_model.h"
 #include "tests/support/reference_forward.h"
 #include "tests/support/test.h"
@@ -447,6 +448,48 @@ TEST(train, targets_are_what_a_session_measures)
 		free(sum);
 		session_close(s);
 	}
+	course_close(&c);
+}
+
+static int stop_at(void *user, const char *stage, int64_t done, int64_t total)
+{
+	(void)stage;
+	(void)total;
+	return done > *(const int64_t *)user;
+}
+
+/* ^C while responses are written: prompts that brought theirs are kept, and going on gives what would have been there. */
+TEST(train, targets_that_are_complete_outlive_a_stop)
+{
+	struct course c;
+	struct target_request request[6];
+	struct target_store *store;
+	struct err e;
+	int made[6];
+	char folder[300];
+	course_open(&c, "stop.gguf");
+	snprintf(folder, sizeof folder, "%s", test_scratch("stopped.targets"));
+	CHECK_INT(target_store_open(&store, c.model, &(struct target_store_options){.folder = folder, .n_threads = 2}, NULL), 0);
+	int64_t before_responses = 0;
+	for (int i = 0; i < 6; i++) {
+		request[i] = (struct target_request){.ids = loose_ids(c.model, 20 + 3 * i, (uint64_t)i), .n = 20 + 3 * i, .n_response = 6};
+		request[i].response = i % 2 ? request[i].ids : NULL;
+		before_responses += request[i].n + (i % 2 ? 6 : 0);
+	}
+	const struct progress progress = {stop_at, &before_responses};
+	CHECK_INT(target_store_make(store, request, 6, made, NULL, &progress, &e), ERR_CANCELLED);
+	CHECK(strstr(e.text, "those of 3 of 6 prompts are kept"));
+	CHECK_INT(target_store_make(store, request, 6, made, NULL, NULL, NULL), 0);
+	for (int i = 0; i < 6; i += 2) {
+		struct target t, whole;
+		CHECK_INT(target_get(store, made[i], &t, NULL), 0);
+		CHECK_INT(target_get(c.store, c.target[i], &whole, NULL), 0);
+		CHECK_INT(t.n_response, whole.n_response);
+		CHECK(t.n == whole.n && !memcmp(t.key, whole.key, target_cache_halves(model_info(c.model), t.n) * sizeof *t.key));
+	}
+	for (int i = 0; i < 6; i++)
+		free((void *)request[i].ids);
+	target_store_close(store);
 	course_close(&c);
 }
 
