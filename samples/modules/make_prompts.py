@@ -2,6 +2,7 @@
 """Makes the prompts that the shipped lookahead module was trained on, and those it is judged by.
 
     make_prompts.py --cache FOLDER --count 300 --seed 1 train.jsonl
+    make_prompts.py --cache FOLDER --count 300 --seed 1 --wider more.jsonl
     make_prompts.py --cache FOLDER --held-out --seed 2 FOLDER
 
 Texts come from Debian packages (texts.py names them and their licences), the instructions around them are our own. The same seed and the
@@ -19,6 +20,7 @@ import sys
 
 import texts
 from instructions import CHINESE, CODING, FRENCH, GERMAN, JAPANESE, READING, SPANISH, TALK, asked, chatter, framed, needle, table
+from reports import report
 
 SHORTEST = 120  # tokens of a training prompt
 LENGTHS = (256, 256, 512, 512, 1024, 2048, 4096)  # tokens of held-out prompts, about
@@ -60,6 +62,47 @@ def training_kinds(cache):
         (3, "spanish", ES, lambda r, n: framed(r, spanish.take(r, n), SPANISH)),
         (9, "chinese", ZH, lambda r, n: framed(r, r.choice(chinese).take(r, n), CHINESE)),
         (2, "chat", ENGLISH, lambda r, n: chatter(r)),
+    ]
+
+
+def wider_kinds(cache):
+    """As training_kinds: shorter and of more sources, reports, announcements and encyclopaedic prose first."""
+    get = {name: texts.fetch(name, cache) for name in (*texts.TRAINING, *texts.WIDER)}
+    of = lambda name, pattern, keep="": texts.html_pages(get[name], pattern, lambda p: re.search(keep, str(p)))
+    handbook = lambda language: of("debian-handbook", "*.html", f"/{language}/")
+    desktop = lambda language: of("gnome-user-docs", "*.page", f"/help/{language}/gnome-help/")
+    install = lambda language: of("installation-guide-amd64", "*.html", f"/{language}/")
+    skies = lambda language, shortest=60: texts.html_pages(get["stellarium-data"], f"description.{language}.utf8", shortest=shortest)
+    nations, novels, scenes = texts.legends(get["freeciv-data"]), texts.novels(get["r-cran-janeaustenr"]), texts.scenes(get["endless-sky-data"])
+    charters = texts.Source([page for path in sorted(get["miscfiles"].rglob("us-*.gz")) for page in texts.plain(path)])
+    essays = [of("linux-doc-6.1", "*.html", "/html/process/"), of("sqlite3-doc", "*.html", "/(about|why|whentouse|testing|different|serverless|"
+        "footprint|hirely|famous|faq|quirks|howtocorrupt|fasterthanfs|affcase1|aff_short|appfileformat|wal|atomiccommit|optoverview|zeroconf|"
+        "selfcontained|security|locrsf|np1queryprob|qmplan|queryplanner|rtree|fts3|json1|lts|mostdeployed|mingo)[^/]*$"), charters]
+    announced = [texts.announcements(next(get["systemd"].rglob("NEWS.gz"))), of("python-django-doc", "*.html", "/releases/"),
+        of("sqlite3-doc", "*.html", "/releaselog/|/news.html|/changes.html")]
+    guides = [desktop("C"), of("harden-doc", "*.html", r"/en|\.en\."), texts.html_pages(get["debian-reference-en"])]
+    anarchism, entries = texts.html_pages(get["anarchism"]), texts.dictionary(next(get["dict-foldoc"].rglob("*.dict.dz")))
+    german = [handbook("de-DE"), desktop("de"), install("de"), skies("de"), texts.html_pages(get["debian-faq-de"]),
+        texts.html_pages(get["developers-reference-de"])]
+    french = [handbook("fr-FR"), desktop("fr"), install("fr"), skies("fr"), texts.html_pages(get["debian-faq-fr"]),
+        texts.html_pages(get["aptitude-doc-fr"])]
+    spanish, chinese = [desktop("es"), install("es"), skies("es")], [handbook("zh-CN"), install("zh_CN"), skies("zh_CN", 20)]
+    magazine = skies("en")
+    anything = [*essays, *announced, *guides, nations, novels, magazine, anarchism]
+    return [
+        (14, "report", ENGLISH, report),
+        (9, "encyclopedia", ENGLISH, lambda r, n: framed(r, r.choice([nations, nations, entries]).take(r, n), READING)),
+        (8, "magazine", ENGLISH, lambda r, n: framed(r, magazine.take(r, n), READING)),
+        (12, "essay", ENGLISH, lambda r, n: framed(r, r.choice([*essays, anarchism]).take(r, n), READING)),
+        (12, "announcement", ENGLISH, lambda r, n: framed(r, r.choice(announced).take(r, n), READING)),
+        (6, "manual", ENGLISH, lambda r, n: framed(r, r.choice(guides).take(r, n), READING)),
+        (9, "story", ENGLISH, lambda r, n: framed(r, r.choice([novels, scenes]).take(r, n), READING)),
+        (8, "question", ENGLISH, lambda r, n: asked(r, r.choice(anything).take(r, n))),
+        (4, "needle", ENGLISH, lambda r, n: needle(r, r.choice(anything).take(r, n))),
+        (5, "german", DE, lambda r, n: framed(r, r.choice(german).take(r, n), GERMAN)),
+        (5, "french", FR, lambda r, n: framed(r, r.choice(french).take(r, n), FRENCH)),
+        (2, "spanish", ES, lambda r, n: framed(r, r.choice(spanish).take(r, n), SPANISH)),
+        (6, "chinese", ZH, lambda r, n: framed(r, r.choice(chinese).take(r, n), CHINESE)),
     ]
 
 
@@ -107,18 +150,20 @@ def write(path, prompts):
             print(json.dumps(prompt, ensure_ascii=False), file=f)
 
 
-def training(rng, cache, count, longest):
-    for at, (_, name, a_token, make) in zip(spread(count), in_shares(training_kinds(cache), count)):
+def training(rng, kinds, count, longest):
+    for at, (_, name, a_token, make) in zip(spread(count), in_shares(kinds, count)):
         tokens = SHORTEST * (longest / SHORTEST) ** at
         yield {"kind": name, "prompt": make(rng, characters(tokens, a_token))}
 
 
-def held_out(rng, cache, folder):
+def held_out(rng, cache, folder, quick):
     validation = []
     for _, name, a_token, make in held_out_kinds(cache):
         lengths = [250 * (900 / 250) ** (i / 23) for i in range(24)] if name == "news" else LENGTHS
+        if quick:
+            lengths = LENGTHS[:1]
         write(folder / f"{name}.jsonl", ({"kind": name, "length": round(n), "prompt": make(rng, characters(n, a_token))} for n in lengths))
-        validation += [{"kind": name, "prompt": make(rng, characters(n, a_token))} for n in (300, 900)]
+        validation += [{"kind": name, "prompt": make(rng, characters(n, a_token))} for n in ((300,) if quick else (300, 900))]
     write(folder / "validation.jsonl", validation)
 
 
@@ -128,16 +173,21 @@ def main():
     parse.add_argument("--count", type=int, default=300)
     parse.add_argument("--seed", type=int, default=1)
     parse.add_argument("--longest", type=int, default=2600, help="tokens of a training prompt, about")
+    parse.add_argument("--wider", action="store_true", help="of the sources of the third stage, news-like text first")
     parse.add_argument("--held-out", action="store_true", help="write one JSONL a kind into the folder OUT")
+    parse.add_argument("--quick", action="store_true", help="a few prompts of at most 400 tokens, to try the programs that read them")
     parse.add_argument("out", type=pathlib.Path)
     args = parse.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
+    if args.quick:
+        args.count, args.longest = 14, 400
     rng = random.Random(args.seed)
     if args.held_out:
         args.out.mkdir(parents=True, exist_ok=True)
-        held_out(rng, args.cache, args.out)
+        held_out(rng, args.cache, args.out, args.quick)
     else:
-        write(args.out, training(rng, args.cache, args.count, args.longest))
+        kinds = wider_kinds(args.cache) if args.wider else training_kinds(args.cache)
+        write(args.out, training(rng, kinds, args.count, args.longest))
     print(f"prompts in {args.out}", file=sys.stderr)
 
 

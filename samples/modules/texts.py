@@ -5,8 +5,10 @@ A Source holds pages, each a list of paragraphs (functions, spoken lines, entrie
 import gzip
 import html
 import html.parser
+import lzma
 import re
 import subprocess
+import zlib
 
 # package: (licence, what it gives)
 TRAINING = {
@@ -35,6 +37,25 @@ TRAINING = {
     "fortunes-zh": ("GPL-2+", "Chinese verse"),
     "debian-reference-de": ("GPL-2+", "German prose"),
     "developers-reference-fr": ("GPL-2+", "French prose"),
+}
+# Trained on in the third stage only.
+WIDER = {
+    "endless-sky-data": ("GPL-3+", "scenes"),
+    "freeciv-data": ("GPL-2+", "encyclopedia"),
+    "gnome-user-docs": ("CC-BY-SA-3.0", "manual, English, German, French, Spanish and Chinese"),
+    "harden-doc": ("GPL-2", "manual"),
+    "installation-guide-amd64": ("GPL-2", "manual, German, French, Spanish and Chinese"),
+    "linux-doc-6.1": ("GPL-2", "essays"),
+    "miscfiles": ("public domain", "charters"),
+    "python-django-doc": ("BSD-3-clause", "announcements"),
+    "r-cran-janeaustenr": ("public domain", "novels"),
+    "sqlite3-doc": ("public domain", "essays and announcements"),
+    "stellarium-data": ("GPL-2+", "magazine, English, German, French, Spanish and Chinese"),
+    "systemd": ("LGPL-2.1+", "announcements"),
+    "debian-faq-de": ("GPL-2+", "German prose"),
+    "debian-faq-fr": ("GPL-2+", "French prose"),
+    "developers-reference-de": ("GPL-2+", "German prose"),
+    "aptitude-doc-fr": ("GPL-2+", "French manual"),
 }
 # Never trained on: the modules are judged by these.
 HELD_OUT = {
@@ -134,8 +155,10 @@ def page_paragraphs(path):
     return page.paragraphs()
 
 
-def html_pages(root, pattern="*.html*", keep=lambda path: True):
-    return Source([page_paragraphs(p) for p in sorted(root.rglob(pattern)) if p.is_file() and keep(p)])
+def html_pages(root, pattern="*.html*", keep=lambda path: True, shortest=0):
+    """Pages of a folder; `shortest` drops short paragraphs (cells of tables, captions)."""
+    files = sorted(p for p in root.rglob(pattern) if p.is_file() and keep(p))
+    return Source([[text for text in page_paragraphs(p) if len(text) >= shortest] for p in files])
 
 
 def dictionary(path):
@@ -181,6 +204,49 @@ def verse(root, names):
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", read(next(root.rglob(name)))) for name in names]
     poems = [poem.strip() for text in plain for poem in text.split("\n%\n") if poem.strip()]
     return Source([poems[i : i + 80] for i in range(0, len(poems), 80)])
+
+
+def legends(root):
+    """What a game tells of every nation's history; short ones follow each other."""
+    told = []
+    for path in sorted(root.rglob("nation/*.ruleset")):
+        for text in re.findall(r'^legend\s*=\s*_\("(.*?)"\)', read(path), re.S | re.M):
+            told.append(" ".join(text.replace("\\\n", "").replace('\\"', '"').split()))
+    told = [text for text in told if len(text) > 200]
+    return Source([told[i : i + 12] for i in range(0, len(told), 12)])
+
+
+def scenes(root):
+    """The conversations of a game, told in paragraphs."""
+    pages = []
+    for path in sorted(root.rglob("data/*.txt")):
+        for scene in read(path).split("conversation")[1:]:
+            pages.append([line.strip() for line in re.findall(r"^\t\t\t`(.*?)`", scene, re.M) if "<" not in line])
+    return Source(pages)
+
+
+def announcements(path):
+    """A NEWS file: a page a release, a paragraph an entry."""
+    releases = re.split(r"\n(?=CHANGES WITH )", read(path))
+    return Source([[" ".join(entry.split()) for entry in release.split("\n\n") if entry.strip()] for release in releases])
+
+
+def plain(path):
+    paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", read(path)) if len(p.split()) > 8]
+    return [paragraphs[i : i + 60] for i in range(0, len(paragraphs), 60)]
+
+
+def novels(root):
+    """Books kept as R data: compressed blocks, in them strings (a line each) as flags, length, bytes."""
+    packed, pages = next(root.rglob("data/Rdata.rdb")).read_bytes(), []
+    while len(packed) > 5:  # length when unpacked; Z: xz, else zlib
+        unpack, start = (lzma.LZMADecompressor(), 5) if packed[4:5] == b"Z" else (zlib.decompressobj(), 4)
+        book = unpack.decompress(packed[start:])
+        packed = unpack.unused_data
+        lines = [line.decode("latin-1") for line in re.findall(rb"\x00\x04\x00\x09\x00\x00\x00[\x00-\x50]([^\x00]*)(?=\x00|$)", book)]
+        paragraphs = [" ".join(p.split()) for p in "\n".join(lines).split("\n\n") if len(p.split()) > 8]
+        pages += [paragraphs[i : i + 60] for i in range(0, len(paragraphs), 60)]
+    return Source(pages)
 
 
 def news(root):
