@@ -72,24 +72,39 @@ static void count_picks(const struct pair *p, uint16_t *const count[N_SIDE])
 	}
 }
 
-/* Large ones: all candidates in their order, as fast as memory is read. */
+/* Large ones: all candidates in their order, as fast as memory is read. The blocks are what a compiler turns into vectors: no pointer
+ * may be another's, and what is picked is a lane of its own before it is counted. */
+enum { BLOCK = 64 };
+
+static void pick_block(const uint32_t *restrict rank, const uint32_t *restrict limit, uint32_t k, uint16_t *restrict picked)
+{
+	for (int i = 0; i < BLOCK; i++)
+		picked[i] = (uint16_t)((rank[i] < k) & (limit[i] < k));
+}
+
+static void add_block(const uint16_t *restrict a, const uint16_t *restrict b, uint16_t *restrict both, uint16_t *restrict ours,
+	uint16_t *restrict theirs)
+{
+	for (int i = 0; i < BLOCK; i++) {
+		both[i] = (uint16_t)(both[i] + (a[i] & b[i]));
+		ours[i] = (uint16_t)(ours[i] + (a[i] & ~b[i]));
+		theirs[i] = (uint16_t)(theirs[i] + (b[i] & ~a[i]));
+	}
+}
+
 static void count_candidates(const struct pair *p, uint16_t *const count[N_SIDE], int n)
 {
-	enum { LANES = 16 };
+	uint16_t a[BLOCK], b[BLOCK];
 	int i = 0;
-	for (; i + LANES <= n; i += LANES)
-		for (int lane = 0; lane < LANES; lane++) {
-			uint16_t a = (p->ours[i + lane] < p->k_ours) & (p->ours_limit[i + lane] < p->k_ours);
-			uint16_t b = (p->theirs[i + lane] < p->k_theirs) & (p->theirs_limit[i + lane] < p->k_theirs);
-			uint16_t both = a & b;
-			count[SIDE_BOTH][i + lane] = (uint16_t)(count[SIDE_BOTH][i + lane] + both);
-			count[SIDE_OURS][i + lane] = (uint16_t)(count[SIDE_OURS][i + lane] + a - both);
-			count[SIDE_THEIRS][i + lane] = (uint16_t)(count[SIDE_THEIRS][i + lane] + b - both);
-		}
+	for (; i + BLOCK <= n; i += BLOCK) {
+		pick_block(p->ours + i, p->ours_limit + i, p->k_ours, a);
+		pick_block(p->theirs + i, p->theirs_limit + i, p->k_theirs, b);
+		add_block(a, b, count[SIDE_BOTH] + i, count[SIDE_OURS] + i, count[SIDE_THEIRS] + i);
+	}
 	for (; i < n; i++) {
-		bool a = is_ours(p, (uint32_t)i), b = is_theirs(p, (uint32_t)i);
-		if (a || b)
-			count[a && b ? SIDE_BOTH : a ? SIDE_OURS : SIDE_THEIRS][i]++;
+		bool is_a = is_ours(p, (uint32_t)i), is_b = is_theirs(p, (uint32_t)i);
+		if (is_a || is_b)
+			count[is_a && is_b ? SIDE_BOTH : is_a ? SIDE_OURS : SIDE_THEIRS][i]++;
 	}
 }
 
