@@ -68,8 +68,8 @@ const char *typed_name(int i, unsigned where)
 static const char *choice(const char *words, int i, char out[40])
 {
 	for (; i > 0 && words; i--) {
-		words = strchr(words, '|');
-		words += words != NULL;
+		const char *bar = strchr(words, '|');
+		words = bar ? bar + 1 : NULL;
 	}
 	if (!words)
 		return NULL;
