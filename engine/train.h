@@ -95,7 +95,8 @@ int trainer_step(struct trainer *t, struct train_report *report, struct err *e);
 int trainer_save_checkpoint(struct trainer *t, struct err *e);
 /* Undo: parameters as training began, no update made; a checkpoint file stays. */
 void trainer_rewind(struct trainer *t);
-int trainer_export(struct trainer *t, struct lookahead **out, struct err *e); /* the present modules: a copy, milliseconds */
+/* The present modules, which say what model they are for and how they were made: a copy, milliseconds. */
+int trainer_export(struct trainer *t, struct lookahead **out, struct err *e);
 
 /* Loss of a target under the trainer's present parameters; mean (n_layer, n_head, n) receives the prediction, or NULL;
  * head_kl (n_layer, n_head) or NULL. */

@@ -114,25 +114,17 @@ void lesson_rewind(struct lesson *l)
 	trainer_rewind(l->trainer);
 }
 
-static int set_text(char **text, const char *value, struct err *e)
-{
-	free(*text);
-	*text = strdup(value);
-	return *text ? 0 : (int)err_set(e, ERR_MEMORY, "training: out of memory");
-}
-
 int lesson_modules(struct lesson *l, struct lookahead **out, struct err *e)
 {
-	const char *hex;
 	int rc = trainer_export(l->trainer, out, e);
 	if (rc)
 		return rc;
-	rc = model_sha256(l->model, &hex, e);
-	rc = rc ? rc : set_text(&(*out)->name, "trained here", e);
-	rc = rc ? rc : set_text(&(*out)->base_sha256, hex, e);
-	if (rc) {
+	free((*out)->name);
+	(*out)->name = strdup("trained here");
+	if (!(*out)->name) {
 		lookahead_free(*out);
 		*out = NULL;
+		return err_set(e, ERR_MEMORY, "training: out of memory");
 	}
-	return rc;
+	return 0;
 }

@@ -286,15 +286,32 @@ int trainer_judge(struct trainer *t, int target, double *loss, float *mean, doub
 	return rc;
 }
 
+/* What modules say of their making: the model they were made for, and how. */
+static int sign(struct lookahead *l, const struct trainer *t, struct err *e)
+{
+	const char *hex;
+	int rc = model_sha256(t->model, &hex, e);
+	if (rc)
+		return rc;
+	free(l->base_sha256);
+	free(l->training);
+	l->base_sha256 = strdup(hex);
+	l->training = t->note ? strdup(t->note) : NULL;
+	return l->base_sha256 && (l->training || !t->note) ? 0 : (int)err_set(e, ERR_MEMORY, "training: out of memory");
+}
+
 int trainer_export(struct trainer *t, struct lookahead **out, struct err *e)
 {
 	int rc = step_get(t->step, STEP_VALUE, t->parameters.value, e);
 	rc = rc ? rc : parameters_export(&t->parameters, t->model, out, e);
-	if (rc || !t->note)
+	if (rc)
 		return rc;
-	free((*out)->training);
-	(*out)->training = strdup(t->note);
-	return 0;
+	rc = sign(*out, t, e);
+	if (rc) {
+		lookahead_free(*out);
+		*out = NULL;
+	}
+	return rc;
 }
 
 /* ---- checkpoints ---- */

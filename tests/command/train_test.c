@@ -64,7 +64,7 @@ TEST(command_train, modules_are_trained_judged_and_saved)
 	CHECK_INT(n_lines(log), 3 + 4); /* a line a step, and a judgement before the first and after each */
 	program_run(&r, NULL, "info", out, NULL);
 	CHECK_INT(r.status, 0);
-	CHECK(strstr(r.out, "4 lookahead tokens") && strstr(r.out, "--steps 3"));
+	CHECK(strstr(r.out, "4 lookahead tokens") && strstr(r.out, "--steps 3") && strstr(r.out, "base sha256"));
 	program_free(&r);
 	const char *more = test_scratch("more.safetensors");
 	program_run(&r, NULL, "train", "-m", tiny(), "-l", out, "--prompts", prompts(), "-o", more, "--steps", "1", "--batch", "1",
