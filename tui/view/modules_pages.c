@@ -60,9 +60,12 @@ static void draw_row_line(const struct app *app, const struct modules *m, struct
 	}
 	if (!m->gain || isnan(m->gain[i]))
 		return;
-	char gain[32];
-	snprintf(gain, sizeof gain, "%+.4f", m->gain[i]);
-	grid_text_right(g, rect_sub(r, line, 0, 1, r.cols), 0, theme_style(&app->theme, m->gain[i] < 0 ? ROLE_LOW : ROLE_PLAIN), gain);
+	char gain[32] = "0";
+	bool none = fabs(m->gain[i]) < 0.00005; /* it would read as a signed zero */
+	if (!none)
+		snprintf(gain, sizeof gain, "%+.4f", m->gain[i]);
+	grid_text_right(g, rect_sub(r, line, 0, 1, r.cols), 0,
+		theme_style(&app->theme, none ? ROLE_DIM : m->gain[i] < 0 ? ROLE_LOW : ROLE_PLAIN), gain);
 }
 
 /* KL of the head with the first 1, 2, ... rows, as bars: how many rows are enough. */
