@@ -226,7 +226,7 @@ TEST(lookahead_foreign, two_ranks_without_settings)
 	CHECK_NEAR((double)l->scale, 4, 1e-6);
 	CHECK(l->warning != NULL);
 	lookahead_free(l);
-	folder = test_scratch("empty");
+	folder = test_scratch("folder-without-adapters");
 	mkdir(folder, 0777);
 	CHECK_INT(lookahead_load(&l, NULL, folder, NULL, &e), ERR_FORMAT);
 	CHECK(strstr(e.text, ": a folder without adapter_model.safetensors"));

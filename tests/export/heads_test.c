@@ -12,9 +12,10 @@
 static double wanted(const struct evaluation *ev, enum figure_measure measure, int m, int layer, int head)
 {
 	struct scope s = {layer, head};
+	if (measure == FIGURE_KL) /* of a query head; all others are of a KV head */
+		return evaluation_kl(ev, m, layer, head);
 	struct agreement a = evaluation_agreement(ev, m, s, 92);
 	switch (measure) {
-	case FIGURE_KL: return evaluation_kl(ev, m, layer, head);
 	case FIGURE_PICKS: return a.overlap;
 	case FIGURE_GAIN: return a.mass_ratio - evaluation_agreement(ev, evaluation_find(ev, "snapkv"), s, 92).mass_ratio;
 	case FIGURE_GAP: return evaluation_agreement(ev, evaluation_find(ev, "ceiling"), s, 92).overlap - a.overlap;
