@@ -7,9 +7,10 @@
 
 struct eviction_job {
 	const struct snapshot *snapshot;
-	int budget;
-	struct eviction_row row[EVICTION_MAX_ROW];
-	int n_row, n_made;
+	struct eviction_row row[EVICTION_MAX_ROW]; /* the first is made now, each other by an errand that follows: so all are seen as they come */
+	int n_row;
+	bool made;    /* row[0] is */
+	bool ordered; /* row[0] is the first that was asked for: it is shown when it comes */
 	struct eviction_base *base; /* the view's, or made here */
 };
 
@@ -46,8 +47,8 @@ void eviction_clear(struct eviction_view *v)
 static void job_free(void *state)
 {
 	struct eviction_job *job = state;
-	for (int i = 0; i < job->n_made; i++)
-		row_free(&job->row[i]);
+	if (job->made)
+		row_free(&job->row[0]);
 	base_unref(job->base);
 	snapshot_unref(job->snapshot);
 	free(job);
@@ -115,8 +116,8 @@ static int run_job(void *state, const struct errand_site *site, struct err *e)
 {
 	struct eviction_job *job = state;
 	int rc = job->base ? 0 : make_base(&job->base, site, e);
-	for (; !rc && job->n_made < job->n_row; job->n_made += !rc)
-		rc = run_row(job, &job->row[job->n_made], site, e);
+	rc = rc ? rc : run_row(job, &job->row[0], site, e);
+	job->made = !rc;
 	return rc;
 }
 
@@ -128,7 +129,7 @@ void eviction_keep_if(struct eviction_view *v, const struct capture *c)
 		eviction_clear(v);
 }
 
-/* A newer row of the same method and budget replaces the older one. */
+/* A newer row of the same method and budget replaces the older one; what was shown stays so. */
 static void take_row(struct eviction_view *v, const struct eviction_row *row)
 {
 	int at = 0;
@@ -139,39 +140,55 @@ static void take_row(struct eviction_view *v, const struct eviction_row *row)
 	if (at < v->n_row) {
 		row_free(&v->row[at]);
 		memmove(v->row + at, v->row + at + 1, (size_t)(--v->n_row - at) * sizeof *v->row);
+		v->shown = v->shown == at ? v->n_row : v->shown - (v->shown > at);
 	}
 	v->row[v->n_row++] = *row;
 }
 
-/* What was made comes into the view, the partial work of a stopped errand too. */
-static void take_rows(struct eviction_view *v, struct eviction_job *job)
+static void share_base(struct eviction_job *job, struct eviction_base *base)
 {
-	if (!job->n_made)
-		return;
+	job->base = base;
+	if (base)
+		atomic_fetch_add(&base->refs, 1);
+}
+
+static void take_made(struct eviction_view *v, struct eviction_job *job)
+{
 	if (!v->of)
 		v->of = capture_ref(job->snapshot->capture);
-	if (!v->base) {
-		v->base = job->base;
-		job->base = NULL;
-	}
-	for (int i = 0; i < job->n_made; i++)
-		take_row(v, &job->row[i]);
-	v->shown = v->n_row - job->n_made;
-	job->n_made = 0;
+	if (!v->base)
+		share_base(job, v->base = job->base);
+	take_row(v, &job->row[0]);
+	if (job->ordered)
+		v->shown = v->n_row - 1;
+	job->made = job->ordered = false;
+	memmove(job->row, job->row + 1, (size_t)--job->n_row * sizeof *job->row);
+}
+
+static void job_done(struct app *app, void *state, int rc, const char *why);
+
+static void order(struct app *app, struct eviction_job *job)
+{
+	struct err e;
+	if (app_errand(app, &(struct errand){"evicting", job, run_job, job_done, job_free}, &e))
+		app_say(app, ROLE_WARN, "%s", e.text);
 }
 
 static void job_done(struct app *app, void *state, int rc, const char *why)
 {
 	struct eviction_job *job = state;
-	struct eviction_view *v = app->state[VIEW_EVICTION];
 	const struct snapshot *now = app->look.snap;
-	if (now && capture_same_tokens(now->capture, job->snapshot->capture))
-		take_rows(v, job);
+	bool wanted = now && capture_same_tokens(now->capture, job->snapshot->capture);
+	if (wanted && job->made)
+		take_made(app->state[VIEW_EVICTION], job);
 	if (rc && rc != ERR_CANCELLED)
 		app_say(app, ROLE_ERROR, "%s", why);
 	else if (rc)
 		app_say(app, ROLE_WARN, "stopped");
-	job_free(job);
+	if (rc || !wanted || !job->n_row)
+		job_free(job);
+	else
+		order(app, job);
 }
 
 /* ---- ordering ---- */
@@ -188,19 +205,15 @@ void eviction_order(struct app *app, struct eviction_view *v, const int *method,
 {
 	const struct snapshot *s = app->look.snap;
 	struct eviction_job *job = calloc(1, sizeof *job);
-	struct err e;
 	if (!job) {
 		app_say(app, ROLE_ERROR, "Eviction: out of memory");
 		return;
 	}
 	eviction_keep_if(v, s->capture);
 	job->snapshot = snapshot_ref(s);
-	job->budget = app->look.budget;
+	job->ordered = true;
 	for (int i = 0; i < n && i < EVICTION_MAX_ROW; i++)
-		job->row[job->n_row++] = (struct eviction_row){.method = method[i], .label = label_of(s, method[i]), .budget = job->budget};
-	job->base = v->base;
-	if (v->base)
-		atomic_fetch_add(&v->base->refs, 1);
-	if (app_errand(app, &(struct errand){"evicting", job, run_job, job_done, job_free}, &e))
-		app_say(app, ROLE_WARN, "%s", e.text);
+		job->row[job->n_row++] = (struct eviction_row){.method = method[i], .label = label_of(s, method[i]), .budget = app->look.budget};
+	share_base(job, v->base);
+	order(app, job);
 }
