@@ -186,16 +186,12 @@ static json_t *json_ints(const int *x, int n)
 
 static json_t *json_line(const struct curves *c, const struct curves_line *l)
 {
-	json_t *object = json_object();
-	int failed = plot_json_set(object, "method", json_string(l->name));
-	failed |= plot_json_set(object, "label", table_json_text(l->label, strlen(l->label)));
+	int failed = 0;
+	json_t *object = plot_json_method(l->name, l->label, &failed);
 	failed |= plot_json_set(object, "mass", json_numbers(l->mass, c->n_point));
 	failed |= plot_json_set(object, "overlap", json_numbers(l->overlap, c->n_point));
 	failed |= plot_json_set(object, "mass_ratio", json_numbers(l->mass_ratio, c->n_point));
-	if (!failed)
-		return object;
-	json_decref(object);
-	return NULL;
+	return plot_json_unless(failed, object);
 }
 
 static int write_json(const void *plot, json_t *root)

@@ -364,21 +364,16 @@ static void write_csv(const void *plot, FILE *f)
 
 static json_t *json_panel(const struct heads_plot *h, const struct panel *p)
 {
-	json_t *object = json_object(), *rows = json_array();
 	int failed = 0;
+	json_t *object = plot_json_method(p->name, p->label, &failed), *rows = json_array();
 	for (int layer = 0; layer < h->n_layer; layer++) {
 		json_t *row = json_array();
 		for (int column = 0; column < h->n_column; column++)
 			failed |= json_array_append_new(row, table_json_number(p->value[layer * h->n_column + column]));
 		failed |= json_array_append_new(rows, row);
 	}
-	failed |= plot_json_set(object, "method", json_string(p->name));
-	failed |= plot_json_set(object, "label", table_json_text(p->label, strlen(p->label)));
 	failed |= plot_json_set(object, "value", rows);
-	if (!failed)
-		return object;
-	json_decref(object);
-	return NULL;
+	return plot_json_unless(failed, object);
 }
 
 static int write_json(const void *plot, json_t *root)

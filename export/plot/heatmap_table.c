@@ -53,21 +53,16 @@ static json_t *json_row(const struct heatmap *h, const struct heatmap_panel *p, 
 
 static json_t *json_panel(const struct heatmap *h, const struct heatmap_panel *p)
 {
-	json_t *object = json_object(), *rows = json_array(), *kept = p->kept ? json_array() : NULL;
 	int failed = 0;
+	json_t *object = plot_json_method(p->name, p->label, &failed), *rows = json_array(), *kept = p->kept ? json_array() : NULL;
 	for (int row = 0; row < h->n_row; row++)
 		failed |= json_array_append_new(rows, json_row(h, p, row));
 	for (int i = 0; p->kept && i < h->last - h->first; i++)
 		failed |= json_array_append_new(kept, json_boolean(p->kept[i]));
-	failed |= plot_json_set(object, "method", json_string(p->name));
-	failed |= plot_json_set(object, "label", table_json_text(p->label, strlen(p->label)));
 	failed |= plot_json_set(object, "rows", rows);
 	if (kept)
 		failed |= plot_json_set(object, "kept", kept);
-	if (!failed)
-		return object;
-	json_decref(object);
-	return NULL;
+	return plot_json_unless(failed, object);
 }
 
 int heatmap_json(const void *plot, json_t *root)

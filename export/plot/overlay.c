@@ -189,17 +189,12 @@ static void write_csv(const void *plot, FILE *f)
 
 static json_t *json_panel(const struct overlay *o, const struct overlay_panel *p)
 {
-	json_t *object = json_object(), *votes = json_array();
 	int failed = 0;
+	json_t *object = plot_json_method(p->name, p->label, &failed), *votes = json_array();
 	for (int i = 0; i < o->last - o->first; i++)
 		failed |= json_array_append_new(votes, json_integer(p->votes[i]));
-	failed |= plot_json_set(object, "method", json_string(p->name));
-	failed |= plot_json_set(object, "label", table_json_text(p->label, strlen(p->label)));
 	failed |= plot_json_set(object, "votes", votes);
-	if (!failed)
-		return object;
-	json_decref(object);
-	return NULL;
+	return plot_json_unless(failed, object);
 }
 
 static int write_json(const void *plot, json_t *root)

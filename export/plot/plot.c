@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/utf8.h"
+#include "export/table.h"
 
 const struct text_style plot_label = {.size = PLOT_LABEL_SIZE, .rgb = PLOT_INK};
 const struct text_style plot_letter = {.size = PLOT_LABEL_SIZE, .bold = true, .rgb = PLOT_INK};
@@ -233,6 +234,22 @@ enum ramp_colour plot_colour(const struct figure_spec *spec)
 int plot_json_set(json_t *object, const char *key, json_t *value)
 {
 	return value ? json_object_set_new(object, key, value) : -1;
+}
+
+json_t *plot_json_method(const char *name, const char *label, int *failed)
+{
+	json_t *object = json_object();
+	*failed |= plot_json_set(object, "method", json_string(name));
+	*failed |= plot_json_set(object, "label", table_json_text(label, strlen(label)));
+	return object;
+}
+
+json_t *plot_json_unless(int failed, json_t *object)
+{
+	if (!failed)
+		return object;
+	json_decref(object);
+	return NULL;
 }
 
 void plot_csv_text(FILE *f, const char *bytes, size_t n)

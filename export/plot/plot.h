@@ -115,6 +115,8 @@ enum ramp_colour plot_colour(const struct figure_spec *spec); /* diverging for d
 
 /* One figure's data as it goes into a file of another program. */
 int plot_json_set(json_t *object, const char *key, json_t *value); /* takes value over; -1 also when it is NULL */
+json_t *plot_json_method(const char *name, const char *label, int *failed); /* an object that begins with these; *failed is or-ed */
+json_t *plot_json_unless(int failed, json_t *object);                      /* the object, or NULL and it is freed */
 void plot_csv_text(FILE *f, const char *bytes, size_t n); /* a quoted field; half characters become U+FFFD */
 void plot_csv_number(FILE *f, double x);                  /* empty when not finite */
 
