@@ -19,12 +19,8 @@ static const char text[] =
 static struct model *tiny(enum tiny_kind kind)
 {
 	const struct tiny_options o = {.kind = kind, .type = TYPE_F32, .seed = 3};
-	struct model *m = NULL;
-	struct err e = {0};
 	tiny_model_gguf(test_scratch("tiny.gguf"), &o);
-	if (model_open(&m, test_scratch("tiny.gguf"), NULL, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return m;
+	return test_model_open(test_scratch("tiny.gguf"));
 }
 
 static struct measure_options usual(void)

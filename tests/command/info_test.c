@@ -174,14 +174,13 @@ static json_t *info_against(const char *modules, const char *model, struct progr
 TEST(command_info, modules_beside_a_model)
 {
 	const char *own = test_scratch("own.gguf"), *other = test_scratch("other.gguf"), *path = test_scratch("beside.safetensors");
-	struct model *m = NULL;
 	struct lookahead *l = NULL;
 	const char *hex = NULL;
 	struct err e;
 	struct program_result r;
 	tiny_model_gguf(own, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 2});
 	tiny_model_gguf(other, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_F32, .seed = 3});
-	CHECK_INT(model_open(&m, own, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
+	struct model *m = test_model_open(own);
 	CHECK_INT(model_sha256(m, &hex, &e), 0);
 	CHECK_INT(lookahead_untrained(&l, m, 4, 2, 8, 1, &e), 0);
 	l->base_sha256 = strdup(hex ? hex : "");

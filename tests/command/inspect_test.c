@@ -18,11 +18,10 @@ static const char *write_model(void)
 
 static const char *write_modules(const char *model, const char *name, float size)
 {
-	struct model *m = NULL;
+	struct model *m = test_model_open(model);
 	struct lookahead *l = NULL;
 	struct err e;
 	const char *path = test_scratch(name);
-	CHECK_INT(model_open(&m, model, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
 	CHECK_INT(lookahead_untrained(&l, m, 4, 2, 8, 1, &e), 0);
 	for (int i = 0; i < l->n_layer * N_PROJ; i++)
 		for (int k = 0; l->lora[i].b && k < l->lora[i].n_out * 2; k++)

@@ -129,10 +129,9 @@ TEST(command_train, messages_that_cannot_be_used)
 TEST(command_train, a_loss_that_is_not_finite_keeps_the_last_good_checkpoint)
 {
 	struct program_result r;
-	struct model *m;
+	struct model *m = test_model_open(tiny());
 	struct lookahead *huge;
 	const char *path = test_scratch("huge.safetensors"), *out = test_scratch("lost.safetensors");
-	CHECK_INT(model_open(&m, tiny(), NULL, NULL), 0);
 	CHECK_INT(lookahead_untrained(&huge, m, 4, 2, 2, 1, NULL), 0);
 	for (int i = 0; i < huge->lora[0].r * huge->lora[0].n_in; i++)
 		huge->lora[0].a[i] = 1e30f;

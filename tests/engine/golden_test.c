@@ -9,6 +9,7 @@
 
 #include "tests/support/golden.h"
 #include "tests/support/test.h"
+#include "tests/support/tiny_model.h"
 #include "tests/support/tolerance.h"
 
 struct measured { /* what one run of the engine gave; sums, not means */
@@ -205,18 +206,15 @@ static void check_ids(const struct model *m, const struct golden *g, enum prompt
 static void check_sample(const char *path)
 {
 	const char *file = test_sample_model();
-	struct model *m = NULL;
 	struct golden g;
-	struct err e = {0};
 	if (!file) {
 		test_skip("the sample model is not in the cache (make model)");
 		return;
 	}
 	if (!golden_open(&g, path))
 		return;
-	if (model_open(&m, file, &(struct model_options){.device = DEVICE_CPU, .precision = PRECISION_F32}, &e)) {
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	} else {
+	struct model *m = test_model_open(file);
+	if (m) {
 		check_ids(m, &g, strcmp(golden_meta(&g, "mode"), "chat") ? PROMPT_RAW : PROMPT_CHAT, g.prompt, g.n_prompt);
 		check_golden(m, &g, 0);
 	}
@@ -226,15 +224,12 @@ static void check_sample(const char *path)
 
 static void check_tiny(const char *model, const char *golden)
 {
-	struct model *m = NULL;
 	struct golden g;
-	struct err e = {0};
 	int n_id = 0;
 	if (!golden_open(&g, golden))
 		return;
-	if (model_open(&m, test_tree(model), &(struct model_options){.device = DEVICE_CPU, .precision = PRECISION_F32}, &e)) {
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	} else {
+	struct model *m = test_model_open(test_tree(model));
+	if (m) {
 		const int32_t *ids = golden_ints(&g, "text.ids", &n_id);
 		check_ids(m, &g, PROMPT_RAW, ids, n_id);
 		check_golden(m, &g, 0);
@@ -264,7 +259,6 @@ TINY(tiny_qwen3_gguf, "qwen3.gguf", "qwen3-gguf")
 TEST(golden, modules_leave_the_prompt_untouched)
 {
 	const char *file = test_sample_model();
-	struct model *m = NULL;
 	struct golden g;
 	struct err e = {0};
 	if (!file) {
@@ -273,8 +267,8 @@ TEST(golden, modules_leave_the_prompt_untouched)
 	}
 	if (!golden_open(&g, "tests/golden/smollm2/chat.safetensors"))
 		return;
-	if (model_open(&m, file, &(struct model_options){.device = DEVICE_CPU, .precision = PRECISION_F32}, &e)) {
-		test_fail(__FILE__, __LINE__, "%s", e.text);
+	struct model *m = test_model_open(file);
+	if (!m) {
 		golden_close(&g);
 		return;
 	}

@@ -15,13 +15,9 @@ static struct model *open_tiny(enum tiny_kind kind, enum tensor_type type, uint6
 {
 	struct tiny_options o = {.kind = kind, .type = type, .seed = seed};
 	char name[64];
-	struct model *m = NULL;
-	struct err e = {0};
 	snprintf(name, sizeof name, "modules-%d-%d-%llu.gguf", (int)kind, (int)type, (unsigned long long)seed);
 	tiny_model_gguf(test_scratch(name), &o);
-	if (model_open(&m, test_scratch(name), NULL, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return m;
+	return test_model_open(test_scratch(name));
 }
 
 static double spread(const float *x, size_t n)

@@ -102,11 +102,8 @@ TEST(lookahead_weights, spectrum_has_the_moments_of_the_matrix)
 
 static struct model *open_tiny(const char *path)
 {
-	struct model *m = NULL;
-	struct err e;
 	tiny_model_gguf(path, &(struct tiny_options){.kind = TINY_LLAMA, .type = TYPE_Q4_1, .seed = 4});
-	CHECK_INT(model_open(&m, path, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
-	return m;
+	return test_model_open(path);
 }
 
 TEST(lookahead_weights, norms_of_stored_matrices)

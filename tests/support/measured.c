@@ -8,12 +8,8 @@ struct measured measured_model(enum tiny_kind kind, uint64_t seed)
 {
 	const struct tiny_options tiny = {.kind = kind, .type = TYPE_F32, .seed = seed};
 	const char *path = test_scratch("measured.gguf");
-	struct measured m = {0};
-	struct err e = {0};
 	tiny_model_gguf(path, &tiny);
-	if (model_open(&m.model, path, &(struct model_options){.device = DEVICE_CPU}, &e))
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return m;
+	return (struct measured){.model = test_model_open(path)};
 }
 
 void measured_prompt(struct measured *m, const char *text, struct measure_options o)

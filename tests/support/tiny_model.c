@@ -11,6 +11,7 @@
 #include "engine/random.h"
 #include "engine/safetensors.h"
 #include "tests/support/quantise.h"
+#include "tests/support/test.h"
 #include "tests/support/tiny_tokens.h"
 
 static const struct tiny_shape shapes[N_TINY] = {
@@ -352,4 +353,13 @@ void tiny_models_write_all(const char *folder)
 				tiny_model_folder(path, &o);
 		}
 	}
+}
+
+struct model *test_model_open(const char *path)
+{
+	struct model *m = NULL;
+	struct err e = {0};
+	if (model_open(&m, path, &(struct model_options){.device = DEVICE_CPU, .precision = PRECISION_F32}, &e))
+		test_fail(__FILE__, __LINE__, "%s", e.text);
+	return m;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/engine.h"
 #include "engine/file/tensor_type.h"
 #include "tests/support/gguf_writer.h"
 
@@ -46,5 +47,8 @@ void tiny_model_gguf(const char *path, const struct tiny_options *o);
 void tiny_gguf(struct gguf_writer *w, const struct tiny_options *o);
 void tiny_model_folder(const char *folder, const struct tiny_options *o); /* the folder is made */
 void tiny_models_write_all(const char *folder);
+
+/* Any model that has to open, tiny or not, on the CPU in float32. A failed check says why it does not, and NULL comes back. */
+struct model *test_model_open(const char *path);
 
 #endif

@@ -23,12 +23,11 @@ struct stage_set {
 
 static void write_modules(const char *model, const char *path)
 {
-	struct model *m = NULL;
+	struct model *m = test_model_open(model);
 	struct lookahead *l = NULL;
 	struct err e;
 	struct rng rng;
 	rng_seed_stream(&rng, 3, 1);
-	CHECK_INT(model_open(&m, model, &(struct model_options){.device = DEVICE_CPU}, &e), 0);
 	CHECK_INT(lookahead_untrained(&l, m, 6, 2, 8, 1, &e), 0);
 	for (int i = 0; i < l->n_layer * N_PROJ; i++)
 		for (int k = 0; l->lora[i].b && k < l->lora[i].n_out * 2; k++)
