@@ -20,9 +20,13 @@ struct block {
 	void (*release)(struct block *b); /* frees what it holds and b itself */
 	int (*check)(const struct block *b, struct err *e); /* is it still what it was? NULL: nobody else can touch it */
 };
+
+/* ---- block.c ---- */
 struct block *block_copy(const void *data, size_t n_bytes); /* one count, the caller's; NULL: out of memory */
 struct block *block_zero(size_t n_bytes);                    /* the same, zeroed; its maker may write until it is shared */
+struct block *block_ref(struct block *b);                    /* one count more, the caller's; b itself */
 void block_unref(struct block *b);                           /* NULL is allowed */
+bool block_holds(const struct block *b, const void *data, size_t n_bytes); /* does all of data lie in it? */
 
 struct capture_box {
 	struct capture c; /* what is handed out; must stay first */
@@ -46,6 +50,9 @@ struct share {
 	const struct st_tensor *extra;
 	int n_extra;
 };
+bool share_holds(const struct share *s, const void *data, size_t n_bytes); /* in one of its blocks; s may be NULL */
+
+/* ---- build.c ---- */
 /* Checks parts and makes a capture of them: what lies inside a block of share is counted, everything else copied. */
 int box_assemble(struct capture_box **out, const struct capture *parts, const struct share *share, struct err *e);
 void box_free(struct capture_box *b);
@@ -55,9 +62,9 @@ bool box_set_file(struct capture_box *b, struct block *file);
 /* Sets a metadata key (full name), replacing an earlier value in place. False: out of memory. */
 bool box_set_meta(struct capture_box *b, const char *key, const char *value);
 
+/* ---- check.c ---- */
 /* Shapes, offsets, names, metadata and (unless share says so) values; the error names what, where, value and limit. */
 int capture_check(const struct capture *parts, const struct share *share, struct err *e);
-bool share_holds(const struct share *s, const void *data, size_t n_bytes);
 /* Values alone: finite, attention not negative. c gives the shape. */
 int capture_check_values(const struct capture *c, const struct capture_map *m, struct err *e);
 
