@@ -4,8 +4,6 @@
  * A block is the rows of all query heads that share a KV head, stacked: both products of a tile are then one matrix product of
  * about STACK_ROWS rows. Tiles behind the block's last row are skipped and the last tile is cut there.
  *
- * Scores are kept times log2 e, so that their exponentials are powers of two: the factor is in the queries anyway.
- *
  * bf16: queries, keys, values and the exponentials are rounded for the two products; maxima, sums and the weighted values stay
  * float32. A layer's tiles are rounded once per step. Shapes are few, as each is compiled: a block has always its full number of
  * rows, and tiles are cut at multiples of HALF_CUT.
@@ -14,8 +12,6 @@
 
 #include <math.h>
 #include <string.h>
-
-#define LOG2_E 1.4426950408889634
 
 static int group_size(const struct model_info *info)
 {
@@ -33,26 +29,6 @@ size_t cpu_attention_scratch(const struct model_info *info)
 {
 	size_t block = (size_t)(block_rows(info) * group_size(info)), few = (size_t)(FEW_ROWS * group_size(info));
 	return (block > few ? block : few) * (3 * (size_t)info->head_dim + 2 * KEY_TILE + 2);
-}
-
-void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, float *out)
-{
-	const struct model_info *info = &c->model->info;
-	int group = group_size(info), d = info->head_dim;
-	float factor = (float)(LOG2_E / sqrt(d));
-	for (int head = 0; head < group; head++)
-		for (int i = 0; i < n; i++, out += d) {
-			const float *q = cpu_rows(c, ROWS_Q) + ((size_t)row[i] * (size_t)info->n_head + (size_t)(kv_head * group + head)) * (size_t)d;
-			memcpy(out, q, (size_t)d * sizeof *out);
-			c->simd->rows->scale(out, factor, d);
-		}
-}
-
-void cpu_check_sum(struct cpu *c, int layer, float sum)
-{
-	int none = -1;
-	if (!isfinite(sum))
-		atomic_compare_exchange_strong(&c->bad_layer, &none, layer);
 }
 
 struct block { /* query rows against one KV head */

@@ -4,7 +4,8 @@
  *   matmul.c     products with stored weights: panels unpacked to float32 for many rows, blocks read directly for few;
  *                matmul_back.c their transpose, for training
  *   cache.c      KV cache: layout, append, norms
- *   attention.c  attention of many rows (prefill), attention_few.c of few (decode, lookahead), capture.c the column sums
+ *   attention.c  attention of many rows (prefill), attention_few.c of few (decode, lookahead), attention_rows.c what both
+ *                begin and end with, capture.c the column sums
  *
  * KV cache layout, per layer, in tiles of KEY_TILE positions: keys (tile, n_kv_head, head_dim, KEY_TILE), so that a row of
  * scores is a sum of whole vectors; values (tile, n_kv_head, KEY_TILE, head_dim). Pages are touched as positions fill.
@@ -115,9 +116,6 @@ size_t cpu_value_norms_scratch(const struct model_info *info); /* floats a threa
 /* ---- attention.c ---- */
 void cpu_attention(struct backend *b, const struct attention_op *op);
 size_t cpu_attention_scratch(const struct model_info *info); /* floats a thread needs */
-/* Stacks rows of a KV group's heads, times log2(e) / sqrt(head_dim): out (group * n, head_dim), head-major. */
-void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, float *out);
-void cpu_check_sum(struct cpu *c, int layer, float sum); /* remembers the first layer with a row sum that is not finite */
 
 /* ---- attention_few.c ---- */
 struct few_rows {
@@ -128,6 +126,11 @@ struct few_rows {
 	bool capture; /* feed the step's captures */
 };
 void cpu_attention_few(struct cpu *c, const struct few_rows *f);
+
+/* ---- attention_rows.c ---- */
+/* Stacks rows of a KV group's heads, times log2(e) / sqrt(head_dim): out (group * n, head_dim), head-major. */
+void cpu_stack_queries(const struct cpu *c, int kv_head, const int *row, int n, float *out);
+void cpu_check_sum(struct cpu *c, int layer, float sum); /* remembers the first layer with a row sum that is not finite */
 
 /* ---- capture.c ---- */
 void cpu_capture_begin(struct cpu *c); /* which rows of the step are wanted */
