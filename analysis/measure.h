@@ -12,6 +12,20 @@
 #include "engine/engine.h"
 #include "engine/lookahead.h"
 
+struct measure_timings { /* milliseconds */
+	double load;      /* the caller's: opening the model */
+	double prefill;   /* prompt rows with their captures */
+	double lookahead; /* the modules' pass (the control's is not counted) */
+	double decode;    /* all response tokens with truth's capture */
+};
+struct measure_watch {
+	const struct progress *progress; /* stages "prefill", "lookahead", "untrained", "decode" */
+	/* a new snapshot (complete == false until the last); called from the working thread; takes over the reference */
+	void (*publish)(void *user, const struct capture *snapshot);
+	void *user;
+	int publish_ms; /* least time between two snapshots of truth; 0: 200. Longer where making one takes long */
+};
+
 struct measure_options {
 	enum prompt_mode mode;
 	const struct chat_message *conversation; /* (n_message) instead of the text, in the model's chat template; NULL: none */
@@ -32,22 +46,11 @@ struct measure_options {
 	/* where the session goes once the prompt has been run, so that more can be asked of it (analysis/live.h; the caller closes it);
 	 * NULL: it is closed. Receives NULL when there is no capture. */
 	struct live **keep;
-};
-struct measure_timings { /* milliseconds */
-	double load;      /* the caller's: opening the model */
-	double prefill;   /* prompt rows with their captures */
-	double lookahead; /* the modules' pass (the control's is not counted) */
-	double decode;    /* all response tokens with truth's capture */
-};
-struct measure_watch {
-	const struct progress *progress; /* stages "prefill", "lookahead", "untrained", "decode" */
-	/* a new snapshot (complete == false until the last); called from the working thread; takes over the reference */
-	void (*publish)(void *user, const struct capture *snapshot);
-	void *user;
-	int publish_ms; /* least time between two snapshots of truth; 0: 200. Longer where making one takes long */
+	const struct measure_watch *watch; /* or NULL */
+	struct measure_timings *timings;   /* filled, all but load; or NULL */
 };
 
-/* Measures one prompt. watch and timings may be NULL. *out is the finished capture (the caller's reference).
+/* Measures one prompt. *out is the finished capture (the caller's reference).
  * Refuses before the model runs: a prompt or given response that the context cannot hold (ERR_LIMIT), more memory
  * than there is (ERR_MEMORY, with figures), an unknown method or modules of another shape (ERR_USE). A stop while
  * the response is written takes effect between two tokens, so truth is whole for the tokens there are. On
@@ -58,7 +61,7 @@ struct measure_watch {
  * prompt_mode ("chat", "raw"), response_source ("greedy", "sampled", "given"), response_end ("end token", "limit",
  * "context", "given", "stopped"), temperature, seed, module_name, module_sha256, device, precision. */
 int measure_prompt(const struct capture **out, const struct model *m, const char *text, size_t n_bytes,
-	const struct measure_options *o, const struct measure_watch *watch, struct measure_timings *timings, struct err *e);
+	const struct measure_options *o, struct err *e);
 
 /* Bytes the run will take (model_estimate with this run's maps). */
 void measure_estimate(const struct model *m, int n_prompt, const struct measure_options *o, struct memory_estimate *out);

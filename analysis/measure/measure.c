@@ -20,7 +20,7 @@ static int relay_report(void *user, const char *stage, int64_t done, int64_t tot
 
 static const struct progress *progress_of(const struct run *r)
 {
-	return r->watch ? r->watch->progress : NULL;
+	return r->o->watch ? r->o->watch->progress : NULL;
 }
 
 /* ---- the model's hash, meanwhile ---- */
@@ -48,25 +48,7 @@ static void hasher_end(struct run *r)
 	r->sha256 = r->hasher.sha256;
 }
 
-/* ---- slots ---- */
-
-int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct block *block, int n_rows,
-	double row_error, struct err *e)
-{
-	const struct capture shape = {.n_layer = r->info->n_layer, .n_head = r->info->n_head, .n_kv_head = r->info->n_kv_head,
-		.n_prompt = r->n_prompt};
-	const struct capture_map map = {.name = name, .kind = kind, .data = block->data};
-	int rc = capture_check_values(&shape, &map, e);
-	if (rc)
-		return rc;
-	if (r->n_slot == MAX_SLOT)
-		return err_set(e, ERR_LIMIT, "more than %d maps in one run", MAX_SLOT);
-	struct slot *s = &r->slot[r->n_slot++];
-	*s = (struct slot){.kind = kind, .block = block, .n_rows = n_rows, .row_error = row_error};
-	strncpy(s->name, name, sizeof s->name - 1);
-	atomic_fetch_add(&block->refs, 1);
-	return 0;
-}
+/* ---- prefill ---- */
 
 static void scale(struct block *b, double by)
 {
@@ -82,8 +64,6 @@ static void add_to(struct block *to, const struct block *from)
 	for (size_t i = 0; i < to->n_bytes / sizeof *x; i++)
 		x[i] += y[i];
 }
-
-/* ---- prefill ---- */
 
 /* Sums of rows that only one window has become sums of whole windows, then means. */
 static int finish_windows(struct run *r, struct err *e)
@@ -110,7 +90,7 @@ static int measure_score(struct run *r, const char *name, enum value_norm kind, 
 	if (!rc && keys)
 		scale(b, -1); /* small keys are kept first */
 	if (!rc)
-		rc = run_add_slot(r, name, MAP_SCORE, b, 0, NAN, e);
+		rc = run_add_slot(r, name, &(struct slot){.kind = MAP_SCORE, .block = b, .row_error = NAN}, e);
 	block_unref(b);
 	return rc;
 }
@@ -159,7 +139,7 @@ static int measure_rows(struct run *r, const struct lookahead *modules, const ch
 	*ms = clock_ms() - began;
 	if (!rc) {
 		scale(b, 1.0 / modules->n_lookahead);
-		rc = run_add_slot(r, name, MAP_ROWS, b, modules->n_lookahead, row_error, e);
+		rc = run_add_slot(r, name, &(struct slot){.kind = MAP_ROWS, .block = b, .n_rows = modules->n_lookahead, .row_error = row_error}, e);
 	}
 	block_unref(b);
 	return rc ? rc : run_publish(r, e);
@@ -173,9 +153,8 @@ static int measure_control(struct run *r, struct err *e)
 	if (!run_wants(r, "untrained"))
 		return 0;
 	if (modules && !modules->path && !strcmp(modules->name, "untrained")) {
-		const struct slot *last = &r->slot[r->n_slot - 1];
 		if (run_wants(r, "lookahead"))
-			return run_add_slot(r, "untrained", MAP_ROWS, last->block, last->n_rows, last->row_error, e);
+			return run_add_slot(r, "untrained", &r->slot[r->n_slot - 1], e);
 		return measure_rows(r, modules, "untrained", &ms, e);
 	}
 	struct lookahead *control;
@@ -397,10 +376,10 @@ static void keep_session(struct run *r, const struct capture *c)
 }
 
 int measure_prompt(const struct capture **out, const struct model *m, const char *text, size_t n_bytes,
-	const struct measure_options *o, const struct measure_watch *watch, struct measure_timings *timings, struct err *e)
+	const struct measure_options *o, struct err *e)
 {
 	struct measure_timings unused = {0};
-	struct run r = {.model = m, .info = model_info(m), .o = o, .watch = watch, .timings = timings ? timings : &unused};
+	struct run r = {.model = m, .info = model_info(m), .o = o, .timings = o->timings ? o->timings : &unused};
 	*out = NULL;
 	if (o->keep)
 		*o->keep = NULL;
@@ -416,8 +395,8 @@ int measure_prompt(const struct capture **out, const struct model *m, const char
 			*e = why;
 		rc = failed ? failed : rc;
 	}
-	if (!rc && watch && watch->publish)
-		watch->publish(watch->user, capture_ref(*out));
+	if (!rc && o->watch && o->watch->publish)
+		o->watch->publish(o->watch->user, capture_ref(*out));
 	if (*out && o->keep)
 		keep_session(&r, *out);
 	run_free(&r);

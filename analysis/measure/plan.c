@@ -1,4 +1,4 @@
-/* Which maps a run measures. */
+/* Which maps a run measures, and the slots that take those that are finished. */
 #include "analysis/measure/run.h"
 
 #include <stdio.h>
@@ -56,6 +56,22 @@ static bool wants(const struct measure_options *o, const char *method)
 bool run_wants(const struct run *r, const char *method)
 {
 	return wants(r->o, method);
+}
+
+int run_add_slot(struct run *r, const char *name, const struct slot *map, struct err *e)
+{
+	const struct capture shape = {.n_layer = r->info->n_layer, .n_head = r->info->n_head, .n_kv_head = r->info->n_kv_head,
+		.n_prompt = r->n_prompt};
+	int rc = capture_check_values(&shape, &(struct capture_map){.name = name, .kind = map->kind, .data = map->block->data}, e);
+	if (rc)
+		return rc;
+	if (r->n_slot == MAX_SLOT)
+		return err_set(e, ERR_LIMIT, "more than %d maps in one run", MAX_SLOT);
+	struct slot *s = &r->slot[r->n_slot++];
+	*s = *map;
+	snprintf(s->name, sizeof s->name, "%s", name);
+	block_ref(s->block);
+	return 0;
 }
 
 /* ---- windows ---- */
@@ -127,7 +143,8 @@ int plan_name_windows(struct run *r, struct err *e)
 	for (int i = 0; i < n && !rc; i++)
 		for (int w = 0; w < r->n_window && !rc; w++)
 			if (r->win[w].size == list[i].size)
-				rc = run_add_slot(r, list[i].name, MAP_ROWS, r->win[w].block, list[i].size, r->win[w].row_error, e);
+				rc = run_add_slot(r, list[i].name, &(struct slot){.kind = MAP_ROWS, .block = r->win[w].block, .n_rows = list[i].size,
+					.row_error = r->win[w].row_error}, e);
 	return rc;
 }
 

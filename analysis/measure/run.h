@@ -48,7 +48,6 @@ struct run {
 	const struct model *model;
 	const struct model_info *info;
 	const struct measure_options *o;
-	const struct measure_watch *watch;
 	struct measure_timings *timings;
 	struct session *session;
 	struct token_list prompt, given;
@@ -85,8 +84,8 @@ int plan_windows(struct run *r, struct err *e);
 int plan_count_maps(const struct measure_options *o, int n_prompt);
 /* Names of the windows as slots, once they are summed up. */
 int plan_name_windows(struct run *r, struct err *e);
-int run_add_slot(struct run *r, const char *name, enum map_kind kind, struct block *block, int n_rows,
-	double row_error, struct err *e);
+/* Takes a finished map under this name, with a count of its own on the block; values that no attention can have are an error. */
+int run_add_slot(struct run *r, const char *name, const struct slot *map, struct err *e);
 
 /* ---- snapshot.c ---- */
 /* (a + b) * scale as a new block of floats; b may be NULL. NULL: out of memory. */

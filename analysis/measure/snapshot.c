@@ -163,16 +163,16 @@ int run_capture(const struct run *r, const struct capture **out, struct err *e)
 
 int run_publish(struct run *r, struct err *e)
 {
-	if (!r->watch || !r->watch->publish)
+	if (!r->o->watch || !r->o->watch->publish)
 		return 0;
 	double began = clock_ms();
 	const struct capture *c;
 	int rc = run_capture(r, &c, e);
 	if (rc)
 		return rc;
-	r->watch->publish(r->watch->user, c);
+	r->o->watch->publish(r->o->watch->user, c);
 	/* a snapshot may cost a twentieth of the time at most */
-	double now = clock_ms(), pause = r->watch->publish_ms > 0 ? r->watch->publish_ms : 200;
+	double now = clock_ms(), pause = r->o->watch->publish_ms > 0 ? r->o->watch->publish_ms : 200;
 	r->next_publish_ms = now + fmax(pause, 20 * (now - began));
 	return 0;
 }

@@ -48,7 +48,7 @@ TEST(live, a_run_without_a_capture_keeps_nothing)
 	const struct capture *c = NULL;
 	struct live *live = (struct live *)&c; /* must be overwritten */
 	const struct measure_options o = {.mode = PROMPT_RAW, .n_threads = 1, .keep = &live};
-	CHECK(measure_prompt(&c, m.model, "", 0, &o, NULL, NULL, NULL) != 0);
+	CHECK(measure_prompt(&c, m.model, "", 0, &o, NULL) != 0);
 	CHECK(!c && !live);
 	measured_close(&m);
 }

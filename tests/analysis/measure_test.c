@@ -32,7 +32,7 @@ static const struct capture *measured(const struct model *m, const struct measur
 {
 	const struct capture *c = NULL;
 	struct err e = {0};
-	if (measure_prompt(&c, m, text, strlen(text), o, NULL, NULL, &e))
+	if (measure_prompt(&c, m, text, strlen(text), o, &e))
 		test_fail(__FILE__, __LINE__, "%s", e.text);
 	return c;
 }
@@ -114,10 +114,10 @@ TEST(measure, agrees_with_the_reference_on_the_sample_model)
 	struct lookahead *modules = golden_modules(m, strtof(st_meta(&g.st, "module_soft_amplitude"), NULL));
 	const struct st_tensor *prompt = tensor(&g, "text"), *ids = tensor(&g, "tokens.prompt");
 	const struct st_tensor *answer = tensor(&g, "tokens.response");
-	const struct measure_options o = {.mode = PROMPT_AUTO, .n_response = 48, .modules = modules};
 	struct measure_timings timings;
+	const struct measure_options o = {.mode = PROMPT_AUTO, .n_response = 48, .modules = modules, .timings = &timings};
 	const struct capture *c = NULL;
-	CHECK_INT(measure_prompt(&c, m, (const char *)prompt->data, prompt->n_bytes, &o, NULL, &timings, &e), 0);
+	CHECK_INT(measure_prompt(&c, m, (const char *)prompt->data, prompt->n_bytes, &o, &e), 0);
 	if (c) {
 		CHECK_INT(c->n_prompt, ids->dim[0]);
 		CHECK_INT(c->n_response, answer->dim[0]);
@@ -239,7 +239,7 @@ TEST(measure, given_response_as_generated)
 	o.response_bytes = (size_t)(greedy->offset[greedy->n_prompt + greedy->n_response] - greedy->offset[greedy->n_prompt]);
 	const struct capture *given = NULL;
 	struct err e = {0};
-	int rc = measure_prompt(&given, m, text, strlen(text), &o, NULL, NULL, &e);
+	int rc = measure_prompt(&given, m, text, strlen(text), &o, &e);
 	CHECK(rc == 0 || strstr(e.text, "UTF-8")); /* random weights may write half a character */
 	if (given && given->n_response == greedy->n_response
 		&& !memcmp(given->token, greedy->token, (size_t)(given->n_prompt + given->n_response) * sizeof *given->token)) {
@@ -330,7 +330,9 @@ static int run_watched(const struct model *m, const struct measure_options *o, s
 {
 	const struct progress progress = {note_stage, w};
 	const struct measure_watch watch = {.progress = &progress, .publish = take_snapshot, .user = w, .publish_ms = 1};
-	return measure_prompt(c, m, text, strlen(text), o, &watch, NULL, e);
+	struct measure_options options = *o;
+	options.watch = &watch;
+	return measure_prompt(c, m, text, strlen(text), &options, e);
 }
 
 TEST(measure, publishes_what_is_known)
@@ -405,7 +407,7 @@ TEST(measure, short_prompts_and_no_response)
 	struct measure_options o = usual();
 	const struct capture *c = NULL;
 	struct err e = {0};
-	CHECK_INT(measure_prompt(&c, m, "Hi", 2, &o, NULL, NULL, &e), 0);
+	CHECK_INT(measure_prompt(&c, m, "Hi", 2, &o, &e), 0);
 	CHECK(c && c->n_prompt < 32 && c->window == 32);
 	CHECK_INT(capture_find(c, "snapkv")->n_rows, c->n_prompt); /* the rows there are */
 	CHECK(!capture_find(c, "snapkv_w64") && capture_find(c, "tova"));
@@ -419,7 +421,7 @@ TEST(measure, short_prompts_and_no_response)
 	c = measured(m, &o);
 	CHECK(c->n_response == 0 && !capture_find(c, "truth"));
 	capture_unref(c);
-	CHECK_INT(measure_prompt(&c, m, "", 0, &o, NULL, NULL, &e), ERR_USE);
+	CHECK_INT(measure_prompt(&c, m, "", 0, &o, &e), ERR_USE);
 	CHECK(!c);
 	model_close(m);
 }
@@ -435,22 +437,22 @@ TEST(measure, refuses_before_the_model_runs)
 	memset(longer, 'x', 3 * (size_t)n_ctx);
 	for (int i = 0; i < 3 * n_ctx; i += 2)
 		longer[i] = ' ';
-	CHECK_INT(measure_prompt(&c, m, longer, 3 * (size_t)n_ctx, &o, NULL, NULL, &e), ERR_LIMIT);
+	CHECK_INT(measure_prompt(&c, m, longer, 3 * (size_t)n_ctx, &o, &e), ERR_LIMIT);
 	CHECK(!c && strstr(e.text, "the model's context"));
 	o.response = longer, o.response_bytes = 3 * (size_t)n_ctx;
-	CHECK_INT(measure_prompt(&c, m, text, strlen(text), &o, NULL, NULL, &e), ERR_LIMIT);
+	CHECK_INT(measure_prompt(&c, m, text, strlen(text), &o, &e), ERR_LIMIT);
 	CHECK(strstr(e.text, "prompt and response have"));
 	free(longer);
 	const char *const unknown[] = {"snapkv", "snap"};
 	o = usual();
 	o.method = unknown, o.n_method = 2;
-	CHECK_INT(measure_prompt(&c, m, text, strlen(text), &o, NULL, NULL, &e), ERR_USE);
+	CHECK_INT(measure_prompt(&c, m, text, strlen(text), &o, &e), ERR_USE);
 	CHECK(strstr(e.text, "\"snap\""));
 	char name[] = "other";
 	struct lookahead other = {.n_lookahead = 4, .n_embd = 3, .n_layer = 1, .name = name};
 	o = usual();
 	o.modules = &other;
-	CHECK_INT(measure_prompt(&c, m, text, strlen(text), &o, NULL, NULL, &e), ERR_USE);
+	CHECK_INT(measure_prompt(&c, m, text, strlen(text), &o, &e), ERR_USE);
 	CHECK(strstr(e.text, "modules for width 3 and 1 layers"));
 	model_close(m);
 }

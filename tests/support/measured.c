@@ -18,7 +18,7 @@ void measured_prompt(struct measured *m, const char *text, struct measure_option
 	o.mode = PROMPT_RAW;
 	o.n_threads = 1;
 	o.keep = &m->live;
-	if (measure_prompt(&m->capture, m->model, text, strlen(text), &o, NULL, NULL, &e))
+	if (measure_prompt(&m->capture, m->model, text, strlen(text), &o, &e))
 		test_fail(__FILE__, __LINE__, "%s", e.text);
 }
 

@@ -102,8 +102,9 @@ static int measure(struct inspection *in, const struct progress *progress, struc
 	options.method = controls;
 	options.n_method = sizeof controls / sizeof *controls;
 	options.keep = &in->live;
+	options.watch = &watch;
 	if (!rc)
-		rc = measure_prompt(&in->measured, in->model, in->prompt.text, in->prompt.n_bytes, &options, &watch, NULL, e);
+		rc = measure_prompt(&in->measured, in->model, in->prompt.text, in->prompt.n_bytes, &options, e);
 	free(response);
 	if (rc == ERR_FORMAT || rc == ERR_LIMIT) /* the text is to blame: which file was it? */
 		err_prefix(e, "%s", in->prompt.name);

@@ -109,7 +109,6 @@ static int measure(struct job *job, struct err *e)
 	struct progress_line line;
 	const char *names[SETTINGS_MAX_METHODS];
 	struct measure_options options = settings_measure(job->o, names);
-	double load_ms = job->timings.load;
 	options.response = job->response;
 	options.response_bytes = job->response_bytes;
 	options.modules = job->modules;
@@ -117,9 +116,10 @@ static int measure(struct job *job, struct err *e)
 	stop_on_signals();
 	progress_line_begin(&line, job->o);
 	const struct measure_watch watch = {.progress = &line.progress};
-	int rc = measure_prompt(&job->capture, job->model, job->prompt.text, job->prompt.n_bytes, &options, &watch, &job->timings, e);
+	options.watch = &watch;
+	options.timings = &job->timings;
+	int rc = measure_prompt(&job->capture, job->model, job->prompt.text, job->prompt.n_bytes, &options, e);
 	progress_line_end(&line);
-	job->timings.load = load_ms;
 	if (rc == ERR_FORMAT || rc == ERR_LIMIT) /* the text is to blame: which file was it? */
 		err_prefix(e, "%s", job->prompt.name);
 	return rc == ERR_CANCELLED ? stopped(job, e) : rc;

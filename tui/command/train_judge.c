@@ -61,10 +61,11 @@ static int measure_one(struct judged *out, const struct model *m, struct target_
 	const struct options *o, const struct progress *progress, struct err *e)
 {
 	static const char *const method[] = {"snapkv", "untrained"};
-	const struct measure_options options = {.mode = prompt_mode_of(o), .n_response = (int)o->response_tokens, .seed = (uint64_t)o->seed,
-		.conversation = p->message, .n_message = p->n_message, .method = method, .n_method = 2, .n_threads = (int)o->threads};
 	const struct measure_watch watch = {.progress = progress};
-	int rc = measure_prompt(&out->capture, m, p->text, p->n_bytes, &options, &watch, NULL, e);
+	const struct measure_options options = {.mode = prompt_mode_of(o), .n_response = (int)o->response_tokens, .seed = (uint64_t)o->seed,
+		.conversation = p->message, .n_message = p->n_message, .method = method, .n_method = 2, .n_threads = (int)o->threads,
+		.watch = &watch};
+	int rc = measure_prompt(&out->capture, m, p->text, p->n_bytes, &options, e);
 	if (rc) {
 		capture_unref(out->capture); /* what a stop leaves is of no use here */
 		out->capture = NULL;

@@ -106,8 +106,7 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	struct err *e)
 {
 	struct progress progress = {.report = runner_progress, .user = w};
-	struct measure_watch watch = {.progress = &progress, .publish = on_publish, .user = w};
-	struct measure_timings timings;
+	const struct measure_watch watch = {.progress = &progress, .publish = on_publish, .user = w};
 	struct measure_options o = r->measure;
 	char *text = NULL;
 	size_t n = 0;
@@ -126,7 +125,8 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	if (!rc) {
 		o.modules = bench->modules;
 		o.keep = &bench->live;
-		rc = measure_prompt(out, bench->model, text, n, &o, &watch, &timings, e);
+		o.watch = &watch;
+		rc = measure_prompt(out, bench->model, text, n, &o, e);
 	}
 	note_model(w, bench->model); /* again: how much memory is in use now */
 	if (!bench->live) {
