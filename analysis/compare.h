@@ -1,4 +1,4 @@
-/* The comparison protocol over budgets, and over several captures (design.md section 6). */
+/* The common protocol (analysis/evaluation.h) over budgets, and over several captures. */
 #ifndef KVGLASS_ANALYSIS_COMPARE_H
 #define KVGLASS_ANALYSIS_COMPARE_H
 

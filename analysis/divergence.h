@@ -1,4 +1,4 @@
-/* KL(p || q), as everywhere in kvglass (design.md section 6): both L1-normalised, natural log, 1e-12 added inside both logarithms. */
+/* KL(p || q), as everywhere in kvglass: both L1-normalised, natural log, 1e-12 added inside both logarithms. */
 #ifndef KVGLASS_ANALYSIS_DIVERGENCE_H
 #define KVGLASS_ANALYSIS_DIVERGENCE_H
 

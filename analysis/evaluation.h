@@ -4,7 +4,7 @@
  * every (layer, KV head). Afterwards a change of budget costs a few look-ups per head. Immutable after
  * evaluation_open(), any number of readers.
  *
- * Definitions (design.md section 6). p = mean over the group's query heads of rows.truth. k chosen of n_cand
+ * Definitions. p = mean over the group's query heads of rows.truth. k chosen of n_cand
  * candidates.
  *   overlap    = |chosen and truth's own top k| / k
  *   mass       = sum of p over chosen / sum of p over candidates

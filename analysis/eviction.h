@@ -7,7 +7,7 @@
  *   forced    the whole cache's response is fed, token by token: KL(whole || evicted) of the next token's distribution after each
  *             (natural log, over the vocabulary), and whether the likeliest token is the same
  *
- * Source: field.md "logit effect" (the house style of llama.cpp's perplexity tool) and "text effect".
+ * The second is how llama.cpp's perplexity tool judges quantised weights (--kl-divergence), here per token of one response.
  */
 #ifndef KVGLASS_ANALYSIS_EVICTION_H
 #define KVGLASS_ANALYSIS_EVICTION_H

@@ -1,4 +1,4 @@
-/* Published settings, every switch stated (methods.md A.1 to A.7, C): what a line does not name is off, zero or uniform
+/* Published settings, every switch stated (each row names its source): what a line does not name is off, zero or uniform
  * (protocol_describe spells it out). */
 #include "analysis/protocol.h"
 

@@ -1,8 +1,8 @@
-/* The switches of an eviction method (methods.md section E) and the published settings by name.
+/* The switches of an eviction method and the published settings by name.
  *
  * Two things are kept apart. A `scoring` turns maps into one score per KV head and candidate. A `selection` turns
- * scores and a budget into kept tokens. kvglass compares all methods under one protocol (design.md section 6,
- * protocol_default()); papers' own settings are presets that state every switch.
+ * scores and a budget into kept tokens. kvglass compares all methods under one protocol
+ * (protocol_default()); papers' own settings are presets that state every switch.
  */
 #ifndef KVGLASS_ANALYSIS_PROTOCOL_H
 #define KVGLASS_ANALYSIS_PROTOCOL_H
@@ -49,7 +49,7 @@ struct protocol {
 	struct selection select;
 };
 
-/* sink 4, window 32, group mean, no pooling, uniform (design.md section 6). */
+/* sink 4, window 32, group mean, no pooling, uniform. */
 struct protocol protocol_default(void);
 /* ERR_USE that names the switch, its value and what is allowed: even kernels, negative counts, shares outside 0 ..
  * 1, ... */

@@ -1,9 +1,9 @@
 /* Scoring: from a map's rows to one score per position for every unit that chooses tokens.
  *
- * A unit is a KV head, or a query head when the group is not reduced (REDUCE_NONE). Order of the steps (methods.md
- * section 0, rule 3): rows of the group's query heads -> [per visible rows] -> reduce, pool (or pool, reduce) ->
- * value weight. Pooling is centred, stride 1, over the first n - window positions when the window is cut; what
- * lies outside counts as absent for max and as 0 with the full divisor for avg. A score.<method> map is taken as
+ * A unit is a KV head, or a query head when the group is not reduced (REDUCE_NONE). Order of the steps: rows
+ * of the group's query heads -> [per visible rows] -> reduce, pool (or pool, reduce) -> value weight. Pooling is
+ * PyTorch's max_pool1d and avg_pool1d, as every implementation has it: centred, stride 1, over the first n - window
+ * positions when the window is cut; what lies outside counts as absent for max and as 0 with the full divisor for avg. A score.<method> map is taken as
  * it is: it has one value per KV head and is never pooled.
  */
 #ifndef KVGLASS_ANALYSIS_SCORING_H

@@ -4,11 +4,10 @@
  * per (layer, unit). k counts tokens beyond the protected ones (sink + window), which every head keeps.
  *
  *   uniform          k = budget - protected (when the window counts), at most the number of candidates
- *   pyramid int      PyramidKV as released (KVCache-Factory): floor division, uniform below n < 2 k   (methods.md A.2)
+ *   pyramid int      PyramidKV as released (KVCache-Factory): floor division, uniform below n < 2 k
  *   pyramid float    kvpress: the window inside the capacity, uniform when the ends do not fit, rounds half to even
  *   Ada blend        AdaKV repository: scores (re-weighted) compete within the layer, then a share `ada_floor` is dealt out evenly
  *   Ada safeguard    kvpress: each head's own best are safe, the rest of the layer's budget goes to the best of all heads
- *
  */
 #ifndef KVGLASS_ANALYSIS_SELECTION_H
 #define KVGLASS_ANALYSIS_SELECTION_H

@@ -1,7 +1,7 @@
 /* Synthetic captures: maps that look like real ones, from a seed, without a model.
  *
  * For tests, for `bench --screen` and for figures' tests. What real maps of a small instruct model show is
- * imitated (shared design notes, screens section 1): sinks at the start, a dozen in-prompt sinks in the layers
+ * imitated: sinks at the start, a dozen in-prompt sinks in the layers
  * between an eighth and a third of the depth, window heat towards the end, phrases that the answer reads,
  * importance that heads of a KV group share in part; SnapKV and LookaheadKV are the truth under noise that grows
  * with depth (SnapKV more, with the window's heat added), untrained rows hardly know it.

@@ -4,7 +4,7 @@
  * It is immutable after model_open() and may be shared by threads. A `session` is one timeline over a model: KV cache,
  * scratch, position. A session belongs to one thread at a time; two sessions on one model may run at once.
  *
- * The one measurement (methods.md 1.1, C.1; SnapKV arXiv 2404.14469; LookaheadKV arXiv 2603.10899): for a set of query rows Q
+ * The one measurement (SnapKV arXiv 2404.14469; LookaheadKV arXiv 2603.10899): for a set of query rows Q
  *
  *     colsum[l,h,j] = sum over rows i in Q of softmax_i(q_i . k_* / sqrt(head_dim))[j]
  *
@@ -176,8 +176,8 @@ int session_key_norms(struct session *s, int n, float *out, struct err *e);
 
 enum value_norm {
 	VALUE_L2,    /* |V[g,j]|_2                       out (n_layer, n_kv_head, n) */
-	VALUE_L1_WO, /* mean over the group's query heads of |V[g,j] W_O^(h)|_1, same shape (CriticalKV, methods.md A.13) */
-	VALUE_L2_WO, /* the same with the L2 norm (KVzip+) */
+	VALUE_L1_WO, /* mean over the group's query heads of |V[g,j] W_O^(h)|_1, same shape (CriticalKV, arXiv 2502.03805) */
+	VALUE_L2_WO, /* the same with the L2 norm (KVzip+, after KVzip, arXiv 2505.23416) */
 };
 int session_value_norms(struct session *s, enum value_norm kind, int n, float *out, struct err *e);
 
@@ -188,7 +188,7 @@ struct eviction {
 	const uint8_t *kept; /* (n_layer, n_head, n) 0: the query head does not see that position any more */
 };
 /* From the next run on every softmax goes over kept positions alone, as if the others' entries were gone from the cache; kept keys
- * have the rotation of their old positions and tokens go on at session_length() (methods.md section 0, rule 4). The entries stay
+ * have the rotation of their old positions and tokens go on at session_length(), as in SnapKV. The entries stay
  * where they are, so another eviction, or NULL (everything is seen again), costs no rerun. kept is copied.
  * ERR_USE when n is longer than the session. */
 int session_evict(struct session *s, const struct eviction *eviction, struct err *e);

@@ -1,4 +1,4 @@
-/* Training lookahead modules (LookaheadKV, methods.md C.3).
+/* Training lookahead modules (LookaheadKV, arXiv 2603.10899).
  *
  *     loss = mean over prompts, layers and query heads of KL(truth || prediction), both L1-normalised over the prompt, no pooling
  *

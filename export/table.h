@@ -1,4 +1,4 @@
-/* Tables: comparisons as JSON (the contract of design.md section 6), CSV and text for people. */
+/* Tables: comparisons as JSON (a contract: names and meanings stay), CSV and text for people. */
 #ifndef KVGLASS_EXPORT_TABLE_H
 #define KVGLASS_EXPORT_TABLE_H
 
@@ -6,7 +6,7 @@
 
 #include "analysis/compare.h"
 
-/* The contract (design.md section 6), with more beside it:
+/* What scripts may rely on:
  *   {sink, window, pool, kernel, protocol (text), n_layer, n_head, n_kv_head,
  *    budgets: [{budget, chosen, candidates, methods: {NAME: {overlap, mass, mass_ratio, interval?, per_head?, regions?}}}],
  *    methods: {NAME: {label, kl, spearman, area, interval?, per_head?}},

@@ -113,7 +113,7 @@ static struct agreement agreement(const struct evaluation *ev, int m, struct sco
 	int layer, last, unit_first, unit_end, per_unit = ev->capture->n_head / ev->n_unit;
 	scope_layers(ev, s, &layer, &last);
 	scope_units(ev, s, &unit_first, &unit_end);
-	/* without candidates or truth nothing is defined (design.md section 6) */
+	/* without candidates or truth nothing is defined */
 	for (; ev->method[m].available && ev->truth && ev->n_cand && layer < last; layer++)
 		for (int unit = unit_first; unit < unit_end; unit++) {
 			size_t row = unit_row(ev, layer, unit);

@@ -1,4 +1,4 @@
-/* Column sums of captured rows (methods.md 1.1): every importance method is this sum over another set of rows.
+/* Column sums of captured rows (engine/engine.h): every importance method is this sum over another set of rows.
  *
  * Captured rows go through attention_few.c, in prefill a second time: that costs rows / n of the attention and stores nothing of
  * size n x n. A column of a map belongs to one piece of work (KV head, tile), and rows are added in ascending order, so sums do not

@@ -1,4 +1,4 @@
-/* Column sums of captured rows (methods.md 1.1) on tensor cores, a second time over the keys for these rows alone: scores again, to the bit
+/* Column sums of captured rows (engine/engine.h) on tensor cores, a second time over the keys for these rows alone: scores again, to the bit
  * as attention.cu had them, and with the row's maximum and sum they are probabilities. CPU twin: engine/cpu/capture.c.
  *
  * A block has one KV head and one part of the keys; it takes the captured rows a tile after the other. */

@@ -1,4 +1,4 @@
-/* The private table of operations that the forward pass is written over (design.md section 3).
+/* The private table of operations that the forward pass is written over.
  *
  * A backend is one session's device state: row buffers (the activations of one step), the KV cache, scratch. It owns all of it, in
  * the layout that suits it; forward.c only names things. Rules that let one forward pass serve a CPU and a GPU:

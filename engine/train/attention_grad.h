@@ -1,7 +1,7 @@
 /* Attention of the lookahead rows of one prompt in one KV group: forward, and backward through the training loss.
  *
  * With P[h,i,j] the softmax of lookahead row i of query head h over the prompt's n keys and the lookahead keys 0..i, and
- *     s[h,j] = mean over i of P[h,i,j],  j < n          (LookaheadKV, methods.md C.1)
+ *     s[h,j] = mean over i of P[h,i,j],  j < n          (LookaheadKV, arXiv 2603.10899)
  * the loss reaches P through s (the objective) and through the rows' outputs (what later layers do with them). The prompt's keys and
  * values are constants: prompt rows never see lookahead rows.
  */

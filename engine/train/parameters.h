@@ -25,7 +25,7 @@ struct parameters {
 	float *value; /* (n) */
 };
 
-/* targets: bits 1 << PROJ_*. The last layer holds q and k only: nothing else there can reach a score (methods.md C.2). */
+/* targets: bits 1 << PROJ_*. The last layer holds q and k only: nothing else there can reach a score. */
 int parameters_new(struct parameters *out, const struct model *m, const struct lookahead *start, unsigned targets, struct err *e);
 void parameters_free(struct parameters *p);
 /* n when every projection is trained that can be. */

@@ -1,6 +1,6 @@
 /* One training step: forward and backward of the lookahead rows of several prompts at once, and the update.
  *
- *     loss = mean over prompts, layers and query heads of KL(truth || s)      (LookaheadKV, methods.md C.3)
+ *     loss = mean over prompts, layers and query heads of KL(truth || s)      (LookaheadKV, arXiv 2603.10899)
  *
  * The prompt's keys and values are constants (prompt rows never see lookahead rows), so the T rows of all P prompts form one matrix of
  * P * T rows that passes through every weight once forward and once backward: a small multiple of a forward of P * T tokens.

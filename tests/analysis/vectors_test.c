@@ -1,6 +1,5 @@
-/* The hand-made fixture of the project's notes on methods (its section F): ten prompt tokens, two response rows,
- * two query heads on one KV head, no RoPE. Values there were computed in float64 by other code and printed with
- * six decimals. */
+/* Methods on a fixture in closed form: ten prompt tokens, two response rows, two query heads on one KV head, no RoPE. Expected values
+ * were computed in float64 by other code (NumPy) and have six decimals. */
 #include "analysis/evaluation.h"
 #include "analysis/ranking.h"
 #include "analysis/scoring.h"
@@ -80,7 +79,7 @@ static const struct capture *fixture(void)
 	return c;
 }
 
-/* Scores of a unit, times the number of rows where the notes print sums. */
+/* Scores of a unit, times the number of rows where the expected values are sums. */
 static void check_scores(const char *map, struct scoring how, int window, int unit, double scale, const double *want, int n)
 {
 	const struct capture *c = fixture();

@@ -90,7 +90,7 @@ static void run_chunks(struct bench *t, int chunk, const struct capture *capture
 		run_step(t, at, t->n - at < chunk ? t->n - at : chunk, capture, n_capture, out);
 }
 
-/* ---- methods.md section F: its fixture, its numbers ------------------------------------------------------------------ */
+/* ---- a fixture in closed form, and its numbers as NumPy gives them in float64 -------------------------------------------- */
 
 enum { FIXTURE_PROMPT = 10, FIXTURE_ALL = 12 };
 
@@ -115,7 +115,7 @@ static void check_vector(const float *got, const double *want, int n, double fac
 		CHECK_NEAR(got[i] * factor, want[i], TOL_VECTOR);
 }
 
-TEST(attention, published_vectors)
+TEST(attention, vectors_of_the_closed_form)
 {
 	static const double snapkv[2][7] = {{0.770129, 0.174113, 0.031811, 0.052647, 0.344338, 0.931914, 0.575106},
 		{0.842478, 0.394397, 0.054142, 0.020486, 0.088197, 0.530081, 0.803195}};
@@ -156,7 +156,7 @@ TEST(attention, published_vectors)
 	close_bench(&t);
 }
 
-/* methods.md section F: lookahead rows that equal response rows measure what the response measures. */
+/* Lookahead rows that equal response rows measure what the response measures. */
 TEST(attention, equal_rows_measure_the_same)
 {
 	struct bench t;

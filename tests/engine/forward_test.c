@@ -316,7 +316,7 @@ TEST(forward, lookahead_leaves_no_trace)
 	close_fixture(&f);
 }
 
-/* Soft tokens that are the response's embeddings, without LoRA, measure what the response measures (methods.md section F). */
+/* Soft tokens that are the response's embeddings, without LoRA, measure what the response measures. */
 TEST(forward, soft_tokens_of_the_response_measure_truth)
 {
 	struct fixture f;

@@ -41,7 +41,7 @@ class Attention:
 
 
 def head_kl(truth, attention):
-    """(n_layer, n_head): KL(truth || prediction), both L1-normalised over the prompt (methods.md C.3; design.md section 6)."""
+    """(n_layer, n_head): KL(truth || prediction), both L1-normalised over the prompt: LookaheadKV's loss (arXiv 2603.10899)."""
     t, s = truth / truth.sum(-1, keepdim=True), attention / attention.sum(-1, keepdim=True)
     return (t * (torch.log(t + 1e-12) - torch.log(s + 1e-12))).sum(-1)
 

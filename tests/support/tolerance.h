@@ -2,7 +2,7 @@
 #ifndef KVGLASS_TESTS_TOLERANCE_H
 #define KVGLASS_TESTS_TOLERANCE_H
 
-#define TOL_VECTOR 1e-6     /* methods.md section F prints six decimals of float64 results: half a unit, and float32 rounding */
+#define TOL_VECTOR 1e-6     /* expected vectors have six decimals of float64 results: half a unit, and float32 rounding */
 #define TOL_MEAN_ABS 2e-5   /* attention means against transformers float32: 30 layers of differently ordered float32 sums */
 #define TOL_MEAN_REL 1e-3   /* the same, relative to the largest mean of the row */
 #define TOL_LOGIT 2e-3      /* logits of magnitude 20: 30 layers, 49152 dot products of 576, float32 */
