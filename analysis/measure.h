@@ -63,7 +63,4 @@ struct measure_options {
 int measure_prompt(const struct capture **out, const struct model *m, const char *text, size_t n_bytes,
 	const struct measure_options *o, struct err *e);
 
-/* Bytes the run will take (model_estimate with this run's maps). */
-void measure_estimate(const struct model *m, int n_prompt, const struct measure_options *o, struct memory_estimate *out);
-
 #endif

@@ -44,21 +44,10 @@ int protocol_check(const struct protocol *p, struct err *e)
 	return 0;
 }
 
-static const char *const pool_word[] = {[POOL_NONE] = "none", [POOL_AVG] = "avg", [POOL_MAX] = "max"};
-
 const char *pool_name(enum pool pool)
 {
-	return pool_word[pool];
-}
-
-bool pool_find(const char *name, enum pool *out)
-{
-	for (size_t i = 0; i < sizeof pool_word / sizeof *pool_word; i++)
-		if (!strcmp(name, pool_word[i])) {
-			*out = (enum pool)i;
-			return true;
-		}
-	return false;
+	static const char *const word[] = {[POOL_NONE] = "none", [POOL_AVG] = "avg", [POOL_MAX] = "max"};
+	return word[pool];
 }
 
 int protocol_describe(const struct protocol *p, char *out, size_t n_bytes)
@@ -75,7 +64,7 @@ int protocol_describe(const struct protocol *p, char *out, size_t n_bytes)
 	const struct scoring *s = &p->score;
 	const struct selection *c = &p->select;
 	if (s->pool != POOL_NONE)
-		snprintf(pool, sizeof pool, "%s pool %d%s%s", pool_word[s->pool], s->kernel,
+		snprintf(pool, sizeof pool, "%s pool %d%s%s", pool_name(s->pool), s->kernel,
 			s->group == REDUCE_NONE ? "" : s->pool_before_group ? " before the group" : " after the group",
 			s->cut_window ? "" : ", window included");
 	if (c->head != HEAD_UNIFORM)

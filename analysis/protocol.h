@@ -56,9 +56,8 @@ struct protocol protocol_default(void);
 int protocol_check(const struct protocol *p, struct err *e);
 /* Every switch in one line, for help, tables and figures. Returns what snprintf would. */
 int protocol_describe(const struct protocol *p, char *out, size_t n_bytes);
-/* "none", "avg", "max"; the other way round false for an unknown word. */
+/* "none", "avg", "max" */
 const char *pool_name(enum pool pool);
-bool pool_find(const char *name, enum pool *out);
 
 struct preset {
 	const char *name;    /* "snapkv-paper", "snapkv-factory", "snapkv-kvpress", "lookaheadkv", ... */

@@ -21,7 +21,8 @@ int scoring_prepare(struct score_job *job, struct err *e)
 	return 0;
 }
 
-void scoring_pool(enum pool pool, int kernel, const double *in, int n, double *out)
+/* One vector pooled: in and out (n), not the same. */
+static void pool_row(enum pool pool, int kernel, const double *in, int n, double *out)
 {
 	int half = kernel / 2;
 	if (pool == POOL_NONE) {
@@ -89,11 +90,11 @@ void scoring_unit(const struct score_job *job, int layer, int unit, double *scra
 	for (int i = 0; i < count; i++) {
 		scoring_row(job, layer, first + i, n_pool, row);
 		if (job->how.pool_before_group)
-			scoring_pool(pool, job->how.kernel, row, n_pool, pooled);
+			pool_row(pool, job->how.kernel, row, n_pool, pooled);
 		reduce(how, job->how.pool_before_group ? pooled : row, n_pool, i == 0, sum);
 	}
 	if (!job->how.pool_before_group) {
-		scoring_pool(pool, job->how.kernel, sum, n_pool, pooled);
+		pool_row(pool, job->how.kernel, sum, n_pool, pooled);
 		memcpy(sum, pooled, (size_t)n_pool * sizeof *sum);
 	}
 	double scale = how == REDUCE_MEAN ? 1.0 / count : 1.0;

@@ -30,7 +30,5 @@ void scoring_unit(const struct score_job *job, int layer, int unit, double *scra
 /* The first n values of one row of the job's map (query head, or KV head of a score map), corrected for visible
  * rows if asked for. */
 void scoring_row(const struct score_job *job, int layer, int head, int n, double *out);
-/* One vector pooled, as above: in and out (n), not the same. */
-void scoring_pool(enum pool pool, int kernel, const double *in, int n, double *out);
 
 #endif

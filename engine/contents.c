@@ -436,11 +436,3 @@ const struct contents_tensor *contents_tensor(const struct contents *c, const ch
 			return &c->tensor[i];
 	return NULL;
 }
-
-const char *contents_text(const struct contents *c, const char *key)
-{
-	for (int i = 0; i < c->n_value; i++)
-		if (!strcmp(c->value[i].key, key))
-			return c->value[i].text;
-	return NULL;
-}

@@ -56,6 +56,5 @@ int contents_open(struct contents **out, const char *path, struct err *e);
 void contents_close(struct contents *c); /* NULL is allowed */
 
 const struct contents_tensor *contents_tensor(const struct contents *c, const char *name); /* NULL: not there */
-const char *contents_text(const struct contents *c, const char *key); /* text of a value; NULL: not there */
 
 #endif

@@ -59,9 +59,6 @@ void box_free(struct capture_box *b);
 /* Says which file the capture was opened from, and keeps a count on it. False: out of memory. */
 bool box_set_file(struct capture_box *b, struct block *file);
 
-/* Sets a metadata key (full name), replacing an earlier value in place. False: out of memory. */
-bool box_set_meta(struct capture_box *b, const char *key, const char *value);
-
 /* ---- check.c ---- */
 /* Shapes, offsets, names, metadata and (unless share says so) values; the error names what, where, value and limit. */
 int capture_check(const struct capture *parts, const struct share *share, struct err *e);

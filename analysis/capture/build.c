@@ -107,7 +107,8 @@ static bool take_extra(struct capture_box *b, const struct share *share)
 	return b->extra;
 }
 
-bool box_set_meta(struct capture_box *b, const char *key, const char *value)
+/* Sets a metadata key (full name), replacing an earlier value in place. False: out of memory. */
+static bool set_meta(struct capture_box *b, const char *key, const char *value)
 {
 	char *copy = strdup(value);
 	for (int i = 0; copy && i < b->c.n_meta; i++)
@@ -132,7 +133,7 @@ static bool set_int(struct capture_box *b, const char *key, int value)
 {
 	char text[16];
 	snprintf(text, sizeof text, "%d", value);
-	return box_set_meta(b, key, text);
+	return set_meta(b, key, text);
 }
 
 static void drop_meta(struct capture_box *b, const char *key)
@@ -154,7 +155,7 @@ static bool set_map_meta(struct capture_box *b, const char *what, const char *ma
 		return false;
 	bool ok = true;
 	if (value)
-		ok = box_set_meta(b, key, value);
+		ok = set_meta(b, key, value);
 	else
 		drop_meta(b, key);
 	free(key);
@@ -177,7 +178,7 @@ static bool take_meta(struct capture_box *b, const struct capture *parts)
 {
 	bool ok = true;
 	for (int i = 0; ok && i < parts->n_meta; i++)
-		ok = box_set_meta(b, parts->meta[i].key, parts->meta[i].value);
+		ok = set_meta(b, parts->meta[i].key, parts->meta[i].value);
 	ok = ok && set_int(b, "kvglass.version", KVG_VERSION) && set_int(b, "kvglass.n_layer", parts->n_layer)
 		&& set_int(b, "kvglass.n_head", parts->n_head) && set_int(b, "kvglass.n_kv_head", parts->n_kv_head);
 	if (ok && parts->head_dim)
@@ -185,7 +186,7 @@ static bool take_meta(struct capture_box *b, const struct capture *parts)
 	if (ok && parts->window)
 		ok = set_int(b, "kvglass.window", parts->window);
 	if (ok && !parts->complete)
-		ok = box_set_meta(b, "kvglass.complete", "false");
+		ok = set_meta(b, "kvglass.complete", "false");
 	else if (ok)
 		drop_meta(b, "kvglass.complete");
 	for (int i = 0; ok && i < b->c.n_map; i++)

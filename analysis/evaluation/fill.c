@@ -168,7 +168,8 @@ static void fill_method(struct evaluation *ev, int m, int layer, int unit, const
 		judge(ev, t, row, ev->oracle.rank + row * ev->oracle.rank_stride, s, score);
 }
 
-void evaluation_odd_row(const struct evaluation *ev, int layer, int head, double *out)
+/* Odd response rows' mean of one query head from truth and truth_even: out (n_prompt). */
+static void odd_row(const struct evaluation *ev, int layer, int head, double *out)
 {
 	const struct capture *c = ev->capture;
 	const float *truth = capture_row(c, ev->truth, layer, head), *even = capture_row(c, ev->even, layer, head);
@@ -186,7 +187,7 @@ static void halves(const struct evaluation *ev, int layer, int unit, const struc
 	memset(s->buffer, 0, 2 * (size_t)c->n_prompt * sizeof *s->buffer);
 	for (int h = unit * per_unit; h < (unit + 1) * per_unit; h++) {
 		const float *row = capture_row(c, ev->even, layer, h);
-		evaluation_odd_row(ev, layer, h, s->row);
+		odd_row(ev, layer, h, s->row);
 		for (int j = 0; j < c->n_prompt; j++) {
 			even_sum[j] += (double)row[j];
 			odd_sum[j] += s->row[j];
@@ -250,7 +251,7 @@ static void fill_ceiling_head(struct evaluation *ev, int m, int layer, int head,
 		s->truth_row[j] = (double)even[j];
 	double sum = divergence_sum(s->truth_row, c->n_prompt);
 	double self = divergence_cross(s->truth_row, sum, s->truth_row, sum, c->n_prompt);
-	evaluation_odd_row(ev, layer, head, s->row);
+	odd_row(ev, layer, head, s->row);
 	for (int j = 0; j < c->n_prompt; j++) /* rounding of the stored means can fall below 0 */
 		s->row[j] = fmax(0, s->row[j]);
 	ev->table[m].kl[(size_t)layer * (size_t)c->n_head + (size_t)head] = divergence_kl(s->truth_row, sum, self, s->row, c->n_prompt);

@@ -51,7 +51,5 @@ static inline bool uneven(const struct selection *s)
 
 /* Fills every table; layers are spread over threads. */
 int evaluation_fill(struct evaluation *ev, int n_threads, const struct progress *progress, struct err *e);
-/* Odd response rows' mean of one query head from truth and truth_even: out (n_prompt). */
-void evaluation_odd_row(const struct evaluation *ev, int layer, int head, double *out);
 
 #endif

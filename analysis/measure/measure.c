@@ -304,7 +304,7 @@ static int check_memory(const struct run *r, struct err *e)
 {
 	struct memory_estimate m;
 	const double mib = 1024.0 * 1024.0;
-	model_estimate(r->model, session_tokens(r->o, r->n_prompt, r->n_rows_due), plan_count_maps(r->o, r->n_prompt), &m);
+	model_estimate(r->model, session_tokens(r->o, r->n_prompt, r->n_rows_due), plan_count_maps(r), &m);
 	if (!m.available || m.total <= m.available)
 		return 0;
 	return err_set(e, ERR_MEMORY,
@@ -401,10 +401,4 @@ int measure_prompt(const struct capture **out, const struct model *m, const char
 		keep_session(&r, *out);
 	run_free(&r);
 	return rc;
-}
-
-void measure_estimate(const struct model *m, int n_prompt, const struct measure_options *o, struct memory_estimate *out)
-{
-	int n_response = o->n_response > 0 ? o->n_response : 0;
-	model_estimate(m, session_tokens(o, n_prompt, n_response), plan_count_maps(o, n_prompt), out);
 }

@@ -148,10 +148,11 @@ int plan_name_windows(struct run *r, struct err *e)
 	return rc;
 }
 
-int plan_count_maps(const struct measure_options *o, int n_prompt)
+int plan_count_maps(const struct run *r)
 {
+	const struct measure_options *o = r->o;
 	struct named_window list[MAX_WINDOW];
-	int n = list_windows(o, n_prompt, list) + 2 * wants(o, "lookahead") + wants(o, "keynorm");
+	int n = list_windows(o, r->n_prompt, list) + 2 * wants(o, "lookahead") + wants(o, "keynorm");
 	for (int i = 0; i < N_VALUE; i++)
 		n += wants(o, value_map[i]);
 	return n + 4; /* truth's two halves, and the two means that a capture is given */

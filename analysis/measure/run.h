@@ -81,7 +81,7 @@ int plan_check_methods(const struct measure_options *o, struct err *e);
 /* Windows and their names (slots without blocks yet are not made): fills win. */
 int plan_windows(struct run *r, struct err *e);
 /* Maps (n_layer, n_head, n) that a run holds at its end, for the estimate. */
-int plan_count_maps(const struct measure_options *o, int n_prompt);
+int plan_count_maps(const struct run *r);
 /* Names of the windows as slots, once they are summed up. */
 int plan_name_windows(struct run *r, struct err *e);
 /* Takes a finished map under this name, with a count of its own on the block; values that no attention can have are an error. */

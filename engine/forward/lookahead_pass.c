@@ -14,15 +14,6 @@
 
 static const struct lookahead_switches all_on = {.scale = 1};
 
-/* Hugging Face row (i, or half + i) of a head is stored row 2 i (or 2 i + 1) where the file's RoPE rotates adjacent pairs. */
-static int stored_row(const struct model *m, int proj, int row)
-{
-	int d = m->info.head_dim, in_head = row % d;
-	if (m->rope_pairs != ROPE_ADJACENT || (proj != PROJ_Q && proj != PROJ_K))
-		return row;
-	return row - in_head + (in_head < d / 2 ? 2 * in_head : 2 * (in_head - d / 2) + 1);
-}
-
 static int fill_adapter(struct adapter *out, const struct model *m, const struct lora *l, int proj, float scale)
 {
 	size_t r = (size_t)l->r;
@@ -32,7 +23,7 @@ static int fill_adapter(struct adapter *out, const struct model *m, const struct
 		return ERR_MEMORY;
 	for (int row = 0; row < l->n_out; row++)
 		for (size_t k = 0; k < r; k++)
-			out->b[k * (size_t)l->n_out + (size_t)stored_row(m, proj, row)] = scale * l->b[(size_t)row * r + k];
+			out->b[k * (size_t)l->n_out + (size_t)model_stored_row(m, proj, row)] = scale * l->b[(size_t)row * r + k];
 	return 0;
 }
 

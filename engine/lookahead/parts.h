@@ -44,9 +44,7 @@ struct module_settings { /* what is said beside the tensors; zeroed: nothing */
 };
 /* The file's own words win over what s says already. */
 int settings_from_meta(struct module_settings *s, const struct st_file *f, const char *path, struct err *e);
-/* adapter_config.json as PEFT writes it; on failure s is empty. */
-int settings_parse(struct module_settings *s, const char *text, size_t n_bytes, const char *path, struct err *e);
-/* The one in the module's folder, if there is one. */
+/* PEFT's adapter_config.json in the module's folder, if there is one; on failure s is empty. */
 int settings_beside(struct module_settings *s, const char *module_path, struct err *e);
 void settings_free(struct module_settings *s); /* safe on a zeroed struct */
 float settings_scale(const struct module_settings *s, float alpha, int r);

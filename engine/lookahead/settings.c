@@ -123,7 +123,7 @@ static int read_config(struct module_settings *s, const json_t *root, const char
 	return rc ? rc : read_patterns(s, root, path, e);
 }
 
-int settings_parse(struct module_settings *s, const char *text, size_t n_bytes, const char *path, struct err *e)
+static int settings_parse(struct module_settings *s, const char *text, size_t n_bytes, const char *path, struct err *e)
 {
 	json_error_t je;
 	json_t *root = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &je);

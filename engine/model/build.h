@@ -4,7 +4,7 @@
  *     config_gguf.c, config_folder.c   keys of a GGUF, config.json of a Hugging Face folder -> struct model_config
  *     tensors.c                        tensors of a GGUF or of many safetensors -> struct tensor_set
  *     bind.c                           configuration + tensors -> struct model, every shape checked
- *     rope.c                           rotary frequencies
+ *     rope.c                           rotary frequencies, and the order of rows that they are for
  *     fingerprint.c                    model_sha256 and its cache
  *     storage.c                        memory and maps that live as long as the model
  *     open.c, open_folder.c            the public functions; a folder's weight files and their index

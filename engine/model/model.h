@@ -59,6 +59,10 @@ struct model {
 	struct model_shared *shared;
 };
 
+/* The stored row of a projection's output that is row `row` in Hugging Face order: of q and k, rows (i, or half + i) of a head are rows
+ * 2 i (or 2 i + 1) where the file's RoPE rotates adjacent pairs; all other rows lie where they are. */
+int model_stored_row(const struct model *m, int proj, int row);
+
 /* Are the weight files still what was opened? Asked after whatever read weights: when they are not, its results are worth nothing. */
 int model_check(const struct model *m, struct err *e);
 

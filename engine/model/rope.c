@@ -1,5 +1,5 @@
 /* Rotary frequencies in float32, step by step as the reference implementations round them: a difference of one unit in the
- * last place turns into 5e-4 rad at position 8192. */
+ * last place turns into 5e-4 rad at position 8192. And the order of rows that comes of what is rotated with what. */
 #include "engine/model/build.h"
 
 #include <math.h>
@@ -29,4 +29,12 @@ void rope_frequencies(const struct rope_config *c, int head_dim, float *out)
 			frequency = scale_llama3(c, frequency);
 		out[i] = c->divisor ? frequency / c->divisor[i] : frequency;
 	}
+}
+
+int model_stored_row(const struct model *m, int proj, int row)
+{
+	int d = m->info.head_dim, in_head = row % d;
+	if (m->rope_pairs != ROPE_ADJACENT || (proj != PROJ_Q && proj != PROJ_K))
+		return row;
+	return row - in_head + (in_head < d / 2 ? 2 * in_head : 2 * (in_head - d / 2) + 1);
 }

@@ -5,24 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-int model_row_of(const struct model *m, int row)
-{
-	if (m->rope_pairs == ROPE_HALVES)
-		return row;
-	int d = m->info.head_dim, head = row / d, i = row % d;
-	return head * d + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
-}
-
-static bool has_heads(int proj)
-{
-	return proj == PROJ_Q || proj == PROJ_K;
-}
-
 /* Rows of B between the two orders; to_model says which way. */
 static void copy_b(const struct model *m, const struct lora *shape, int proj, const float *from, float *to, bool to_model)
 {
 	for (int row = 0; row < shape->n_out; row++) {
-		int other = has_heads(proj) ? model_row_of(m, row) : row;
+		int other = model_stored_row(m, proj, row);
 		size_t file_at = (size_t)row * (size_t)shape->r, model_at = (size_t)other * (size_t)shape->r;
 		memcpy(to + (to_model ? model_at : file_at), from + (to_model ? file_at : model_at), (size_t)shape->r * sizeof *to);
 	}
@@ -30,7 +17,7 @@ static void copy_b(const struct model *m, const struct lora *shape, int proj, co
 
 static bool reaches_scores(int n_layer, int layer, int proj)
 {
-	return layer < n_layer - 1 || has_heads(proj);
+	return layer < n_layer - 1 || proj == PROJ_Q || proj == PROJ_K;
 }
 
 size_t parameters_count(const struct model *m, int n_lookahead, int r)

@@ -38,7 +38,4 @@ void parameters_find_bad(const struct parameters *p, const float *vector, char *
 /* A module that can be saved or run: copies, Hugging Face order. */
 int parameters_export(const struct parameters *p, const struct model *m, struct lookahead **out, struct err *e);
 
-/* Row of the model's order that holds Hugging Face row `row` of a head-structured projection. */
-int model_row_of(const struct model *m, int row);
-
 #endif

@@ -7,7 +7,8 @@
 #include "engine/cuda/device.h"
 #include "engine/train/layer.h"
 
-const struct step_ops *step_ops_for(const struct model *m)
+/* The table for the model's device (model_info.device). */
+static const struct step_ops *step_ops_for(const struct model *m)
 {
 	return strncmp(m->info.device, "cuda:", 5) ? &step_cpu : cuda_step_ops();
 }

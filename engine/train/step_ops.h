@@ -121,7 +121,5 @@ static inline const struct step_ops *step_ops(const struct step_device *d)
 }
 
 extern const struct step_ops step_cpu; /* engine/cuda has the other: cuda_step_ops() */
-/* The table for the model's device (model_info.device). */
-const struct step_ops *step_ops_for(const struct model *m);
 
 #endif

@@ -8,7 +8,7 @@
 #include "export/table.h"
 
 const struct text_style plot_label = {.size = PLOT_LABEL_SIZE, .rgb = PLOT_INK};
-const struct text_style plot_letter = {.size = PLOT_LABEL_SIZE, .bold = true, .rgb = PLOT_INK};
+static const struct text_style letter_style = {.size = PLOT_LABEL_SIZE, .bold = true, .rgb = PLOT_INK};
 const struct text_style plot_tick = {.size = PLOT_TICK_SIZE, .rgb = PLOT_INK};
 const struct stroke plot_frame = {.width = PLOT_LINE, .rgb = PLOT_INK};
 
@@ -164,7 +164,7 @@ static void panel_letter(int i, char out[16])
 
 double plot_panel_name_width(struct text_engine *t, const char *label)
 {
-	return text_width(t, &plot_letter, "(m) ") + text_width(t, &plot_label, label);
+	return text_width(t, &letter_style, "(m) ") + text_width(t, &plot_label, label);
 }
 
 void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char *label, struct point at,
@@ -172,12 +172,12 @@ void plot_panel_name(struct canvas *c, struct text_engine *t, int i, const char 
 {
 	char letter[16];
 	panel_letter(i, letter);
-	double letter_w = text_width(t, &plot_letter, letter), w = letter_w + text_width(t, &plot_label, label);
+	double letter_w = text_width(t, &letter_style, letter), w = letter_w + text_width(t, &plot_label, label);
 	double back = align == ALIGN_CENTRE ? w / 2 : align == ALIGN_RIGHT ? w : 0;
 	struct point start = turn == TURN_NONE ? (struct point){at.x - back, at.y} : (struct point){at.x, at.y + back};
 	struct point next = turn == TURN_NONE ? (struct point){start.x + letter_w, at.y}
 										  : (struct point){at.x, start.y - letter_w};
-	canvas_text(c, t, &plot_letter, start, ALIGN_LEFT, turn, letter);
+	canvas_text(c, t, &letter_style, start, ALIGN_LEFT, turn, letter);
 	canvas_text(c, t, &plot_label, next, ALIGN_LEFT, turn, label);
 }
 
@@ -208,20 +208,10 @@ int plot_tick_step(int range, int max_ticks)
 
 static const char *const scale_names[] = {
 	[RAMP_LIFT] = "lift", [RAMP_PERCENTILE] = "percentile", [RAMP_RAW] = "raw", [RAMP_DIFFERENCE] = "difference"};
-static const char *const colour_names[] = {[RAMP_VIRIDIS] = "viridis",
-	[RAMP_CIVIDIS] = "cividis",
-	[RAMP_MAGMA] = "magma",
-	[RAMP_GREY] = "grey",
-	[RAMP_DIVERGING] = "diverging"};
 
 const char *plot_scale_name(enum ramp_scale scale)
 {
 	return scale_names[scale];
-}
-
-const char *plot_colour_name(enum ramp_colour colour)
-{
-	return colour_names[colour];
 }
 
 enum ramp_colour plot_colour(const struct figure_spec *spec)

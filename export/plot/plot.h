@@ -45,7 +45,7 @@ struct plot_ops {
 };
 extern const struct plot_ops plot_heatmap, plot_overlay, plot_curves, plot_training, plot_heads;
 
-extern const struct text_style plot_label, plot_letter, plot_tick;
+extern const struct text_style plot_label, plot_tick;
 extern const struct stroke plot_frame;
 
 /* Chosen methods as indices of the evaluation: the spec's, or truth, SnapKV and LookaheadKV as available.
@@ -110,7 +110,6 @@ void plot_colour_bar(struct canvas *c, struct text_engine *t, const struct colou
 double plot_colour_bar_room(struct text_engine *t,
 	const struct colour_bar *bar); /* points its ticks and label need beside it */
 const char *plot_scale_name(enum ramp_scale scale);   /* "lift", as on the command line */
-const char *plot_colour_name(enum ramp_colour colour);
 enum ramp_colour plot_colour(const struct figure_spec *spec); /* diverging for differences, and only for them */
 
 /* One figure's data as it goes into a file of another program. */

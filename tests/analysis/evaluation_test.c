@@ -67,7 +67,9 @@ static void check_setting(const struct capture *c, const json_t *want)
 	p.select.sink = (int)json_integer_value(json_object_get(want, "sink"));
 	p.select.window = (int)json_integer_value(json_object_get(want, "window"));
 	p.score.kernel = (int)json_integer_value(json_object_get(want, "kernel"));
-	CHECK(pool_find(json_string_value(json_object_get(want, "pool")), &p.score.pool));
+	while (p.score.pool < POOL_MAX && strcmp(pool_name(p.score.pool), json_string_value(json_object_get(want, "pool"))))
+		p.score.pool++;
+	CHECK_STR(pool_name(p.score.pool), json_string_value(json_object_get(want, "pool")));
 	struct evaluation *ev = open_with(c, p);
 	const char *name;
 	json_t *value;

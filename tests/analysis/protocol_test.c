@@ -149,9 +149,6 @@ TEST(protocol, switches_are_checked)
 	CHECK_INT(protocol_check(&p, NULL), 0);
 	p.select.ada_floor = NAN;
 	refused(p, "floor is nan");
-	enum pool pool = POOL_NONE;
-	CHECK(pool_find("max", &pool) && pool == POOL_MAX && !pool_find("Max", &pool));
-	CHECK_STR(pool_name(POOL_AVG), "avg");
 }
 
 TEST(selection, uniform_budgets)

@@ -19,6 +19,14 @@ static void write_file(const char *path, const void *data, size_t n)
 	CHECK_INT(file_commit(w, &e), 0);
 }
 
+static const char *text_of(const struct contents *c, const char *key) /* NULL: not there */
+{
+	for (int i = 0; i < c->n_value; i++)
+		if (!strcmp(c->value[i].key, key))
+			return c->value[i].text;
+	return NULL;
+}
+
 TEST(contents, gguf)
 {
 	static const char *const words[] = {"a", "b"};
@@ -43,13 +51,13 @@ TEST(contents, gguf)
 	CHECK_INT(c->kind, CONTENTS_GGUF);
 	CHECK_STR(c->format, "gguf v3");
 	CHECK_INT(c->n_bytes, file.n);
-	CHECK_STR(contents_text(c, "general.architecture"), "mamba");
-	CHECK_STR(contents_text(c, "mamba.block_count"), "7");
+	CHECK_STR(text_of(c, "general.architecture"), "mamba");
+	CHECK_STR(text_of(c, "mamba.block_count"), "7");
 	CHECK_INT(c->value[1].kind, CONTENTS_WHOLE);
-	CHECK_STR(contents_text(c, "flag"), "true");
-	CHECK_STR(contents_text(c, "tokens"), "2 strings");
-	CHECK_STR(contents_text(c, "factors"), "1.5, 2");
-	CHECK(contents_text(c, "absent") == NULL);
+	CHECK_STR(text_of(c, "flag"), "true");
+	CHECK_STR(text_of(c, "tokens"), "2 strings");
+	CHECK_STR(text_of(c, "factors"), "1.5, 2");
+	CHECK(text_of(c, "absent") == NULL);
 	const struct contents_tensor *t = contents_tensor(c, "matrix");
 	CHECK(t && !strcmp(t->type, "Q4_0"));
 	CHECK_INT(t ? t->dim[0] : 0, 3); /* rows first, whatever the file's order */
@@ -94,10 +102,10 @@ TEST(contents, folder_of_shards)
 	CHECK_INT(c->n_tensor, 2);
 	CHECK_STR(c->tensor[0].name, "first");
 	CHECK_STR(c->file[c->tensor[1].file].name, "b.safetensors");
-	CHECK_STR(contents_text(c, "model_type"), "qwen2");
-	CHECK_STR(contents_text(c, "rope_theta"), "1000000");
-	CHECK_STR(contents_text(c, "list"), "2 values");
-	CHECK(contents_text(c, "x") == NULL);
+	CHECK_STR(text_of(c, "model_type"), "qwen2");
+	CHECK_STR(text_of(c, "rope_theta"), "1000000");
+	CHECK_STR(text_of(c, "list"), "2 values");
+	CHECK(text_of(c, "x") == NULL);
 	contents_close(c);
 	write_file(test_scratch("folder/config.json"), "[1]", 3);
 	CHECK_INT(contents_open(&c, folder, &e), ERR_FORMAT);

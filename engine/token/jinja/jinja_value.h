@@ -14,8 +14,7 @@ size_t string_space_at(const char *text, size_t at);
 size_t string_strip_end(const char *text, size_t start, size_t end);
 struct jinja_string string_part(struct jinja_string s, size_t start, size_t end); /* bytes */
 size_t string_length(struct jinja_string s);
-size_t string_offset(
-	struct jinja_string s, size_t n_characters); /* of the character with that number, at most s.n */
+size_t string_offset(struct jinja_string s, size_t n_characters); /* of the character with that number, at most s.n */
 bool string_find(struct jinja_string s, struct jinja_string what, size_t from, size_t *at);
 bool string_equal(struct jinja_string a, struct jinja_string b);
 enum { STRIP_LEFT = 1, STRIP_RIGHT = 2 };
