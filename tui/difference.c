@@ -57,7 +57,7 @@ static bool is_theirs(const struct pair *p, uint32_t i)
 	return p->theirs[i] < p->k_theirs && p->theirs_limit[i] < p->k_theirs;
 }
 
-/* Small budgets: the picks, best first. */
+/* Small budgets: the picks, best first. Each is a jump through memory, worth a dozen candidates in their order. */
 static void count_picks(const struct pair *p, uint16_t *const count[N_SIDE])
 {
 	for (uint32_t i = 0; i < p->k_ours; i++) {
@@ -111,7 +111,7 @@ static void count_candidates(const struct pair *p, uint16_t *const count[N_SIDE]
 static void count_pair(struct differences *d, const struct pair *p, int first, int n)
 {
 	uint16_t *const count[N_SIDE] = {d->count[SIDE_BOTH] + first, d->count[SIDE_OURS] + first, d->count[SIDE_THEIRS] + first};
-	if (p->k_ours + p->k_theirs < (uint32_t)n / 4)
+	if (p->k_ours + p->k_theirs < (uint32_t)n / 12)
 		count_picks(p, count);
 	else
 		count_candidates(p, count, n);

@@ -19,14 +19,22 @@ bool pair_exists(const struct app *app)
 	return app->look.snap && app->pair.look.snap;
 }
 
-bool pair_is_linked(const struct app *app)
+static bool are_alike(const struct snapshot *here, const struct snapshot *there)
 {
+	const struct capture *a = here->capture, *b = there->capture;
+	return a->n_layer == b->n_layer && a->n_head == b->n_head && a->n_kv_head == b->n_kv_head &&
+		evaluation_n_unit(here->evaluation) == evaluation_n_unit(there->evaluation) && capture_same_prompt(a, b);
+}
+
+bool pair_is_linked(struct app *app)
+{
+	struct pair_link *l = &app->pair.link;
 	if (!pair_exists(app))
 		return false;
-	const struct capture *a = app->look.snap->capture, *b = app->pair.look.snap->capture;
-	return a->n_layer == b->n_layer && a->n_head == b->n_head && a->n_kv_head == b->n_kv_head &&
-		evaluation_n_unit(app->look.snap->evaluation) == evaluation_n_unit(app->pair.look.snap->evaluation) &&
-		capture_same_prompt(a, b);
+	const struct snapshot *here = app->look.snap, *there = app->pair.look.snap;
+	if (l->here != here->serial || l->there != there->serial)
+		*l = (struct pair_link){here->serial, there->serial, are_alike(here, there)};
+	return l->linked;
 }
 
 const char *pair_letter(const struct app *app, bool other)
@@ -94,14 +102,16 @@ struct look *pair_look(struct app *app)
 	return other;
 }
 
-/* Linked captures change under one cursor, with its zoom, marks and search: all but snapshot and deals stays. */
+/* Linked captures change under one cursor, with its zoom, marks and search: all but the snapshot and what was counted of it stays. */
 static void exchange_snapshots(struct look *a, struct look *b)
 {
 	struct look shown = *a;
 	a->snap = b->snap;
 	memcpy(a->deal, b->deal, sizeof a->deal);
+	memcpy(a->votes, b->votes, sizeof a->votes);
 	b->snap = shown.snap;
 	memcpy(b->deal, shown.deal, sizeof b->deal);
+	memcpy(b->votes, shown.votes, sizeof b->votes);
 	a->focus = same_series(a->snap, b->snap, a->focus);
 }
 
@@ -142,7 +152,7 @@ void pair_toggle_differ(struct app *app)
 		app->pair.differ = !app->pair.differ;
 }
 
-bool pair_differs(const struct app *app)
+bool pair_differs(struct app *app)
 {
 	return app->pair.differ && pair_is_linked(app);
 }

@@ -19,6 +19,10 @@ struct two_captures { /* zeroed: there is no other capture */
 	bool from_run, unsaved;
 	bool swapped;     /* the second one is shown */
 	bool differ;      /* what only one of them keeps is marked */
+	struct pair_link { /* of the snapshots with these serials: comparing prompts takes too long for every token of a frame */
+		int here, there;
+		bool linked;
+	} link;
 	struct pair_common *common; /* picks in common, for numbers at any budget; NULL: not counted yet */
 	int common_asked[2];        /* serials of the snapshots it was last asked for */
 };
@@ -27,7 +31,7 @@ void pair_free(struct two_captures *p);
 /* The one that was asked for is there. Takes the snapshot's reference. */
 void pair_take(struct app *app, const struct snapshot *s);
 bool pair_exists(const struct app *app);
-bool pair_is_linked(const struct app *app);
+bool pair_is_linked(struct app *app);
 /* "A" or "B": the one that is shown, and the other. */
 const char *pair_letter(const struct app *app, bool other);
 /* Shows the other one. */
@@ -35,7 +39,7 @@ void pair_exchange(struct app *app);
 /* Marks of what only one keeps, on or off; says why when they are not linked. */
 void pair_toggle_differ(struct app *app);
 /* Differences are marked now. */
-bool pair_differs(const struct app *app);
+bool pair_differs(struct app *app);
 
 /* The other capture's look, where the shown one's is: everywhere when they are linked, else with its scope and budget. */
 struct look *pair_look(struct app *app);

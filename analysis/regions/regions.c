@@ -19,7 +19,7 @@ struct regions {
 	int *tokens;     /* (n_layer, n_region) */
 	double *mass;    /* (n_layer, n_unit, n_region) share of the unit's truth on the prompt; NULL without truth */
 	double *total;   /* (n_layer, n_unit) truth's mass on the prompt; NULL without truth */
-	struct steps {   /* of a prepared method: what its first 0, STEP, 2 STEP, ... candidates come to; NULL: not prepared */
+	struct steps {   /* of a prepared method: what protected positions and its first 0, STEP, ... all candidates come to; NULL: not prepared */
 		double *kept, *covered; /* (n_layer, n_unit, n_step, n_region); covered NULL without truth */
 	} *steps;        /* (n_method) */
 	int n_method, n_step;
@@ -153,7 +153,7 @@ int regions_open(struct regions **out, const struct evaluation *ev, const struct
 		*r = (struct regions){.ev = ev, .capture = c, .n_unit = evaluation_n_unit(ev), .n_span = n_span,
 			.n_region = REGION_SPAN + n_span, .n_method = evaluation_n_method(ev), .truth = evaluation_has_truth(ev) ? capture_find(c, "truth") : NULL};
 		r->n_candidate = evaluation_n_candidate(ev, &r->first);
-		r->n_step = r->n_candidate / STEP + 1;
+		r->n_step = (r->n_candidate + STEP - 1) / STEP + 1;
 	}
 	if (!r || !scratch || !make_room(r))
 		rc = err_set(e, ERR_MEMORY, "regions of %d tokens: out of memory", c->n_prompt);
@@ -232,22 +232,40 @@ static void add_all(double *to, const double *from, int n)
 		to[i] += from[i];
 }
 
-/* The first k of a ranking: from the nearest step that is known, forwards or back. */
-static void tally_chosen(const struct regions *r, struct tally *t, int method, int layer, int unit, int k)
+/* Those that are kept whatever the budget is. */
+static void keep_protected(const struct regions *r, int layer, int unit, double *kept, double *covered)
+{
+	int n = r->capture->n_prompt;
+	for (int j = 0; j < r->first && j < n; j++)
+		keep_position(r, layer, unit, j, 1, kept, covered);
+	for (int j = r->first + r->n_candidate; j < n; j++)
+		keep_position(r, layer, unit, j, 1, kept, covered);
+}
+
+static int candidates_at(const struct regions *r, int step)
+{
+	return step * STEP < r->n_candidate ? step * STEP : r->n_candidate;
+}
+
+/* Protected positions and the first k of a ranking: from the nearest step that is known, forwards or back. */
+static void tally_kept(const struct regions *r, struct tally *t, int method, int layer, int unit, int k)
 {
 	const struct steps *s = &r->steps[method];
 	const uint32_t *order = evaluation_order(r->ev, method, layer, unit);
 	int step = s->kept ? (k + STEP / 2) / STEP : 0;
-	step = step < r->n_step ? step : r->n_step - 1;
-	if (step > 0) {
+	step = k == r->n_candidate && s->kept ? r->n_step - 1 : step;
+	if (s->kept) {
 		size_t at = (((size_t)layer * (size_t)r->n_unit + (size_t)unit) * (size_t)r->n_step + (size_t)step) * (size_t)r->n_region;
 		add_all(t->kept, s->kept + at, r->n_region);
 		if (s->covered)
 			add_all(t->covered, s->covered + at, r->n_region);
+	} else {
+		keep_protected(r, layer, unit, t->kept, t->covered);
 	}
-	for (int i = step * STEP; i < k; i++)
+	int known = candidates_at(r, step);
+	for (int i = known; i < k; i++)
 		keep_position(r, layer, unit, r->first + (int)order[i], 1, t->kept, t->covered);
-	for (int i = step * STEP - 1; i >= k; i--)
+	for (int i = known - 1; i >= k; i--)
 		keep_position(r, layer, unit, r->first + (int)order[i], -1, t->kept, t->covered);
 }
 
@@ -255,14 +273,9 @@ static void tally_head(const struct regions *r, struct tally *t, int method, int
 {
 	size_t row = (size_t)layer * (size_t)r->n_unit + (size_t)unit;
 	int after = r->first + r->n_candidate, n = r->capture->n_prompt;
-	k = k < r->n_candidate ? k : r->n_candidate;
-	for (int j = 0; j < r->first && j < n; j++)
-		keep_position(r, layer, unit, j, 1, t->kept, t->covered);
-	for (int j = after; j < n; j++)
-		keep_position(r, layer, unit, j, 1, t->kept, t->covered);
-	if (k > 0)
-		tally_chosen(r, t, method, layer, unit, k);
-	t->n_kept += (k > 0 ? k : 0) + (r->first < n ? r->first : n) + (after < n ? n - after : 0);
+	k = k < 0 ? 0 : k < r->n_candidate ? k : r->n_candidate;
+	tally_kept(r, t, method, layer, unit, k);
+	t->n_kept += k + (r->first < n ? r->first : n) + (after < n ? n - after : 0);
 	t->n_head++;
 	if (!r->truth || !(r->total[row] > 0))
 		return;
@@ -276,6 +289,7 @@ static void fill_steps(const struct regions *r, struct steps *s, int method, int
 	size_t n = (size_t)r->n_region, at = ((size_t)layer * (size_t)r->n_unit + (size_t)unit) * (size_t)r->n_step * n;
 	const uint32_t *order = evaluation_order(r->ev, method, layer, unit);
 	double *kept = s->kept + at, *covered = s->covered ? s->covered + at : NULL;
+	keep_protected(r, layer, unit, kept, covered);
 	for (int step = 1; step < r->n_step; step++) {
 		memcpy(kept + n, kept, n * sizeof *kept);
 		kept += n;
@@ -283,7 +297,7 @@ static void fill_steps(const struct regions *r, struct steps *s, int method, int
 			memcpy(covered + n, covered, n * sizeof *covered);
 			covered += n;
 		}
-		for (int i = (step - 1) * STEP; i < step * STEP; i++)
+		for (int i = (step - 1) * STEP; i < candidates_at(r, step); i++)
 			keep_position(r, layer, unit, r->first + (int)order[i], 1, kept, covered);
 	}
 }

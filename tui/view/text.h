@@ -25,7 +25,7 @@ struct text {
 const float *text_levels(struct text *t, const struct look *l);
 
 /* Differences are on the screen: a line of signs stands under every line of text. */
-bool text_has_signs(const struct app *app);
+bool text_has_signs(struct app *app);
 /* The sign of a token in that line, "" for none; as many as the token has columns. */
 const char *text_sign(struct app *app, int token, struct style *style);
 

@@ -187,7 +187,7 @@ void text_draw_heading(struct app *app, struct grid *g, struct rect r)
 
 /* ---- signs ---- */
 
-bool text_has_signs(const struct app *app)
+bool text_has_signs(struct app *app)
 {
 	return app->differences.kind != DIFFERENCE_NONE || pair_differs(app) || shows_swaps(app);
 }

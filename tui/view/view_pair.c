@@ -105,7 +105,7 @@ static const char *say_kl(char *out, double kl)
 }
 
 /* Places of different prompts are no one place: those compare everywhere. */
-static struct scope scope_of(const struct app *app)
+static struct scope scope_of(struct app *app)
 {
 	return pair_is_linked(app) ? look_scope(&app->look) : (struct scope){-1, -1};
 }
