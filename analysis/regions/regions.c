@@ -274,7 +274,10 @@ static void tally_head(const struct regions *r, struct tally *t, int method, int
 	size_t row = (size_t)layer * (size_t)r->n_unit + (size_t)unit;
 	int after = r->first + r->n_candidate, n = r->capture->n_prompt;
 	k = k < 0 ? 0 : k < r->n_candidate ? k : r->n_candidate;
-	tally_kept(r, t, method, layer, unit, k);
+	if (k > 0)
+		tally_kept(r, t, method, layer, unit, k);
+	else /* a method that has nothing to choose from need not be available */
+		keep_protected(r, layer, unit, t->kept, t->covered);
 	t->n_kept += k + (r->first < n ? r->first : n) + (after < n ? n - after : 0);
 	t->n_head++;
 	if (!r->truth || !(r->total[row] > 0))
