@@ -105,7 +105,6 @@ void app_wait_until_idle(struct app *app);
 /* For views and frames. */
 /* Asks for a line at the bottom, with a first text in it. */
 void app_ask_line(struct app *app, const struct ask *ask, const char *text);
-void app_close_line(struct app *app);
 /* Performs a typed line: an action's name, or a command and its argument (tui/typed.h). Says what is wrong with it. */
 void app_perform(struct app *app, const char *line);
 void app_say(struct app *app, enum role role, const char *format, ...) __attribute__((format(printf, 3, 4)));

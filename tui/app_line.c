@@ -23,7 +23,7 @@ void app_ask_line(struct app *app, const struct ask *ask, const char *text)
 	history_rest(&app->history);
 }
 
-void app_close_line(struct app *app)
+static void close_line(struct app *app)
 {
 	app->line = NULL;
 	*app->line_names = '\0';
@@ -49,7 +49,7 @@ static void accept(struct app *app)
 {
 	const struct ask *ask = app->line;
 	char *text = strdup(app->line_field.text);
-	app_close_line(app);
+	close_line(app);
 	if (!text) {
 		app_say(app, ROLE_ERROR, "out of memory");
 		return;
@@ -63,7 +63,7 @@ static void accept(struct app *app)
 static void leave(struct app *app)
 {
 	const struct ask *ask = app->line;
-	app_close_line(app);
+	close_line(app);
 	if (ask->left)
 		ask->left(app);
 }

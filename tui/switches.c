@@ -99,11 +99,6 @@ bool switches_is_protocol(enum option_id id)
 	return false;
 }
 
-int switches_reset_protocol(struct switches *l, struct err *e)
-{
-	return switches_set(l, OPT_preset, NULL, e);
-}
-
 struct protocol switches_protocol(const struct switches *l)
 {
 	return settings_protocol(&l->now);

@@ -23,8 +23,6 @@ void switches_close(struct switches *l);
 int switches_set(struct switches *l, enum option_id id, const char *value, struct err *e);
 /* The same by name, with the nearest one told for an unknown name. *id may be NULL. */
 int switches_set_named(struct switches *l, const char *name, const char *value, enum option_id *id, struct err *e);
-/* Those of the protocol at their defaults: group, pool, kernel, sink, window, preset. */
-int switches_reset_protocol(struct switches *l, struct err *e);
 bool switches_is_protocol(enum option_id id);
 
 struct protocol switches_protocol(const struct switches *l);

@@ -26,9 +26,6 @@ int command_main(int argc, char **argv);
 void help_program(FILE *out);
 void help_command(FILE *out, enum command_id command);
 void help_version(FILE *out);
-/* "-n, --tokens TOKENS" into out; the option's help with its default. Shared by --help and the man page. */
-void help_option_head(enum option_id id, char *out, size_t size);
-void help_option_text(enum option_id id, char *out, size_t size);
 
 /* ---- stop.c ---- */
 /* SIGINT, SIGTERM and SIGHUP set a flag from now on, which long work looks at between steps. A second ^C ends the program. */

@@ -34,7 +34,8 @@ static void print_filled(FILE *out, const char *text, int at, int indent)
 	fputc('\n', out);
 }
 
-void help_option_head(enum option_id id, char *out, size_t size)
+/* "-n, --tokens TOKENS" */
+static void spell_option(enum option_id id, char *out, size_t size)
 {
 	const struct option_info *o = &option_table[id];
 	char letter[5] = "    ";
@@ -43,7 +44,8 @@ void help_option_head(enum option_id id, char *out, size_t size)
 	snprintf(out, size, "%s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
 }
 
-void help_option_text(enum option_id id, char *out, size_t size)
+/* The option's help with its default. */
+static void spell_option_help(enum option_id id, char *out, size_t size)
 {
 	const struct option_info *o = &option_table[id];
 	snprintf(out, size, "%s%s%s%s", o->help, o->initial ? " (default " : "", o->initial ? o->initial : "", o->initial ? ")" : "");
@@ -52,14 +54,14 @@ void help_option_text(enum option_id id, char *out, size_t size)
 static void print_option(FILE *out, enum option_id id)
 {
 	char text[400];
-	help_option_head(id, text, sizeof text);
+	spell_option(id, text, sizeof text);
 	int at = fprintf(out, "  %s", text);
 	if (at + 2 > TEXT_COLUMN) {
 		fputc('\n', out);
 		at = 0;
 	}
 	at += fprintf(out, "%*s", TEXT_COLUMN - at, "");
-	help_option_text(id, text, sizeof text);
+	spell_option_help(id, text, sizeof text);
 	print_filled(out, text, at, TEXT_COLUMN);
 }
 

@@ -134,14 +134,6 @@ int judge_n_prompt(const struct judge *j)
 	return j->n;
 }
 
-int judge_longest(const struct judge *j)
-{
-	int longest = 0;
-	for (int i = 0; i < j->n; i++)
-		longest = j->item[i].capture->n_prompt > longest ? j->item[i].capture->n_prompt : longest;
-	return longest;
-}
-
 /* ---- judging ---- */
 
 /* The held-out capture with the modules' prediction in it. */

@@ -19,6 +19,5 @@ int judge_open(struct judge **out, const struct model *m, struct target_store *s
 void judge_close(struct judge *j); /* NULL is allowed */
 int judge_run(struct judge *j, struct trainer *t, struct judge_score out[N_JUDGE], struct err *e);
 int judge_n_prompt(const struct judge *j);
-int judge_longest(const struct judge *j);
 
 #endif

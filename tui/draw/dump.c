@@ -56,7 +56,8 @@ static void write_row(FILE *f, const struct grid *g, int row)
 	fputc('\n', f);
 }
 
-int dump_grid(char **out, size_t *n_bytes, const struct grid *g, const struct theme *t, struct err *e)
+/* *out is owned by the caller (free). */
+static int print_grid(char **out, size_t *n_bytes, const struct grid *g, const struct theme *t, struct err *e)
 {
 	static const char *const depth[] = {[DEPTH_MONO] = "mono", [DEPTH_16] = "16", [DEPTH_256] = "256",
 		[DEPTH_RGB] = "24bit"};
@@ -82,7 +83,7 @@ int dump_write(const char *path, const struct grid *g, const struct theme *t, st
 	char *text;
 	size_t n;
 	struct file_writer *w;
-	int rc = dump_grid(&text, &n, g, t, e);
+	int rc = print_grid(&text, &n, g, t, e);
 	if (rc)
 		return rc;
 	rc = file_create(&w, path, e);

@@ -13,8 +13,6 @@
 #include "tui/draw/grid.h"
 #include "tui/draw/theme.h"
 
-/* *out is owned by the caller (free). */
-int dump_grid(char **out, size_t *n_bytes, const struct grid *g, const struct theme *t, struct err *e);
 int dump_write(const char *path, const struct grid *g, const struct theme *t, struct err *e);
 
 #endif

@@ -188,14 +188,6 @@ int grid_text_cut(struct grid *g, struct rect r, int row, int col, int columns, 
 	return used + grid_text(g, r, row, col + used, s, "\xe2\x80\xa6");
 }
 
-void grid_restyle(struct grid *g, struct rect r, int row, int col, int n, struct style s)
-{
-	struct rect clip = rect_sub(grid_whole(g), r.row, r.col, r.rows, r.cols);
-	for (int i = 0; i < n; i++)
-		if (rect_holds(clip, r.row + row, r.col + col + i))
-			grid_at(g, r.row + row, r.col + col + i)->style = s;
-}
-
 struct rect grid_whole(const struct grid *g)
 {
 	return (struct rect){0, 0, g->rows, g->cols};

@@ -68,8 +68,6 @@ void grid_text_right(struct grid *g, struct rect r, int row, struct style s, con
 void grid_text_before(struct grid *g, struct rect r, int row, int end, struct style s, const char *text);
 /* At most columns wide; a longer text ends in an ellipsis. Returns the columns used. */
 int grid_text_cut(struct grid *g, struct rect r, int row, int col, int columns, struct style s, const char *text);
-/* Changes the style of cells that are drawn already. */
-void grid_restyle(struct grid *g, struct rect r, int row, int col, int n, struct style s);
 
 struct rect grid_whole(const struct grid *g);
 /* A part of r, cut to it. */

@@ -38,7 +38,8 @@ struct term {
 
 /* ---- opening ---- */
 
-bool term_charset_is_utf8(const char *flag)
+/* The charset a flag and the locale ask for; sets LC_CTYPE so that characters have widths. */
+static bool charset_is_utf8(const char *flag)
 {
 	setlocale(LC_CTYPE, "");
 	bool locale_is_utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -181,7 +182,7 @@ int term_open(struct term **out, const struct term_options *o, struct err *e)
 		goto failed;
 	t->theme.depth = colour_depth(&w);
 	t->theme.light = colour_background_is_light(o->background, getenv("COLORFGBG"));
-	t->theme.utf8 = term_charset_is_utf8(o->charset);
+	t->theme.utf8 = charset_is_utf8(o->charset);
 	choose_entry(t, name, w.terminfo_colors, entry, sizeof entry);
 	rc = guard_open(fileno(t->in), e);
 	if (rc)

@@ -46,8 +46,6 @@ void term_take_back(struct term *t);
 /* Gives the terminal to the shell until the user comes back. */
 void term_suspend(struct term *t);
 
-/* The charset a flag and the locale ask for; sets LC_CTYPE so that characters have widths. */
-bool term_charset_is_utf8(const char *flag);
 /* The theme without a terminal (scripts): automatic values are 24 bits, UTF-8, dark. */
 int term_theme_plain(struct theme *out, const struct term_options *o, struct err *e);
 

@@ -33,9 +33,8 @@ struct curves {
 
 int curves_least(const struct look *l); /* budgets at the ends of the axis */
 int curves_most(const struct look *l);
-/* Columns of the budget axis: even steps of its logarithm. */
+/* Column of a budget on the axis: even steps of its logarithm. */
 int curves_column(const struct look *l, int budget, int cols);
-int curves_budget(const struct look *l, int col, int cols);
 
 void curves_draw_plots(struct app *app, struct curves *c, struct grid *g, struct rect body, int rows);
 /* Lines that the legend needs. */

@@ -22,7 +22,8 @@ static const char *stage_words(const char *name)
 	return name;
 }
 
-void frame_progress(const struct worker_state *w, char *out, size_t out_bytes)
+/* "decode 37 of 128 · 3 s left", or "" when nothing runs. */
+static void spell_progress(const struct worker_state *w, char *out, size_t out_bytes)
 {
 	char done[32], total[32], left[32];
 	*out = '\0';
@@ -77,7 +78,7 @@ static void say_right(const struct app *app, char *out, size_t out_bytes)
 	const char *precision = shows_result ? capture_meta(app->look.snap->capture, "precision") : NULL;
 	const char *key = app_where(app) & AT_FORM ? "F1" : "?";
 	char progress[128];
-	frame_progress(&app->work, progress, sizeof progress);
+	spell_progress(&app->work, progress, sizeof progress);
 	if (*progress)
 		snprintf(out, out_bytes, " %s \xc2\xb7 ^C stops ", progress);
 	else if (device && precision)

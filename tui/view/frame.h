@@ -8,8 +8,6 @@ void frame_title(const struct app *app, struct grid *g, struct rect r);
 void frame_status(const struct app *app, struct grid *g, struct rect r);
 /* The last line: the hint bar, or what is asked or said in its place. A long message takes lines above it too. */
 void frame_bottom(struct app *app, struct grid *g);
-/* "decode 37 of 128 · 3 s left", or "" when nothing runs. */
-void frame_progress(const struct worker_state *w, char *out, size_t out_bytes);
 /* A box over what is drawn already, emptied, with a title in its upper edge. */
 void frame_box(const struct app *app, struct grid *g, struct rect box, const char *title);
 /* A bar of the share done, in r's first line. */

@@ -44,7 +44,6 @@ int heads_method(const struct look *l); /* of the evaluation, that is judged; -1
 double heads_number(struct look *l, enum head_number number, int layer, int column);
 /* Best mass, picks or KL of one method; for the other two numbers its best mass. */
 double heads_of_method(struct look *l, enum head_number number, int method, int layer, int column);
-int heads_place(const struct heads *h, const struct look *l); /* of the cursor in the list, -1 */
 
 void heads_draw_heading(const struct app *app, const struct heads *h, struct grid *g, struct rect body);
 void heads_draw_grid(const struct app *app, const struct heads *h, struct grid *g, struct rect body);

@@ -108,8 +108,6 @@ struct modules {
 	int worst, worst_first, layer_first, row_first, adapter_first, soft_first;
 };
 
-/* Makes everything fit what is shown now; orders first answers of a new run. */
-void modules_follow(struct app *app, struct modules *m);
 bool modules_training(const struct modules *m);
 int modules_n_rows(const struct modules *m); /* rows that the modules have; 0: not known */
 /* What LIVE says, as the session takes it; layer_on is m's. */

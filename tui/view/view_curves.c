@@ -53,7 +53,8 @@ int curves_column(const struct look *l, int budget, int cols)
 	return col < 0 ? 0 : col >= cols ? cols - 1 : col;
 }
 
-int curves_budget(const struct look *l, int col, int cols)
+/* The other way round. */
+static int column_budget(const struct look *l, int col, int cols)
 {
 	return budget_at(l, cols > 1 ? (double)col / (cols - 1) : 0);
 }
@@ -139,7 +140,7 @@ static struct curve_set *update(struct curves *c, struct look *l)
 		return set;
 	for (int i = 0; i < CURVES_POINT; i++) {
 		struct err e;
-		int k = evaluation_k(l->snap->evaluation, curves_budget(l, i, CURVES_POINT), &e), most = l->snap->n_candidate;
+		int k = evaluation_k(l->snap->evaluation, column_budget(l, i, CURVES_POINT), &e), most = l->snap->n_candidate;
 		set->k[i] = k < 1 ? 1 : k > most ? most : k;
 	}
 	list_lines(set, l);
@@ -214,7 +215,7 @@ static void curves_point(struct app *app, void *state, const struct event *at)
 	}
 	for (int i = 0; i < 2; i++)
 		if (rect_holds(c->area[i], at->row, at->col))
-			look_set_budget(l, curves_budget(l, at->col - c->area[i].col, c->area[i].cols));
+			look_set_budget(l, column_budget(l, at->col - c->area[i].col, c->area[i].cols));
 }
 
 /* ---- figure ---- */

@@ -133,7 +133,8 @@ static bool update(struct heads *h, struct look *l)
 	return true;
 }
 
-int heads_place(const struct heads *h, const struct look *l)
+/* Of the cursor in the list, -1: not in it. */
+static int cursor_place(const struct heads *h, const struct look *l)
 {
 	int index = l->layer * h->n_col + heads_column(h, l);
 	for (int i = 0; i < h->n_list; i++)
@@ -162,7 +163,7 @@ static void make_layout(struct app *app, struct heads *h, struct rect body)
 	h->first_col = layout_scroll(h->first_col, heads_column(h, l), 1, shown, h->n_col);
 	int left = HEADS_LABEL_COLS + h->grid.cols + MEAN_COLS + 2;
 	h->list_rect = rect_sub(body, 2, left, listed ? rows : 0, body.cols - left);
-	int at = heads_place(h, l);
+	int at = cursor_place(h, l);
 	h->first_listed = layout_scroll(h->first_listed, at < 0 ? 0 : at, 1, h->list_rect.rows, h->n_list);
 }
 
@@ -212,7 +213,7 @@ static bool heads_act(struct app *app, void *state, enum action_id action)
 	struct look *l = &app->look;
 	if (!update(h, l))
 		return false;
-	int column = heads_column(h, l), place = heads_place(h, l), page = h->list_rect.rows > 1 ? h->list_rect.rows - 1 : 1;
+	int column = heads_column(h, l), place = cursor_place(h, l), page = h->list_rect.rows > 1 ? h->list_rect.rows - 1 : 1;
 	switch ((int)action) {
 	case ACTION_CELL_LEFT: go_to(app, h, l->layer, column - 1); break;
 	case ACTION_CELL_RIGHT: go_to(app, h, l->layer, column + 1); break;

@@ -88,7 +88,8 @@ static void follow_gain(struct app *app, struct modules *m)
 		m->gain + 2 * n_rows, m->gain, m->first);
 }
 
-void modules_follow(struct app *app, struct modules *m)
+/* Makes everything fit what is shown now; orders first answers of a new run. */
+static void follow(struct app *app, struct modules *m)
 {
 	const struct snapshot *s = app->look.snap;
 	struct inspect_rows *rows;
@@ -367,7 +368,7 @@ static bool modules_act(struct app *app, void *state, enum action_id action)
 {
 	struct modules *m = state;
 	int n = N_MODULES_PANE;
-	modules_follow(app, m);
+	follow(app, m);
 	if (!m->layer_on)
 		return false;
 	switch ((int)action) {
@@ -423,7 +424,7 @@ static void click_in(struct app *app, struct modules *m, int row, int col)
 static void modules_point(struct app *app, void *state, const struct event *at)
 {
 	struct modules *m = state;
-	modules_follow(app, m);
+	follow(app, m);
 	if (at->kind == EVENT_WHEEL) {
 		move_rows(app, m, at->wheel);
 		return;
@@ -471,7 +472,7 @@ static void draw_status(const struct app *app, const struct modules *m, struct g
 static void modules_draw(struct app *app, void *state, struct grid *g)
 {
 	struct modules *m = state;
-	modules_follow(app, m);
+	follow(app, m);
 	if (!m->layer_on)
 		return;
 	modules_layout(&m->layout, app, m->focus, &m->first_page);
