@@ -95,7 +95,7 @@ TEST(app_line, the_line_completes_and_remembers)
 	CHECK(!s.app.line);
 	scene_close(&s);
 	CHECK(access(path, R_OK) == 0);
-	scene_open(&s, &scene_plain);
+	scene_open(&s, &scene_plain, 24, 80);
 	scene_press(&s, ":");
 	scene_press(&s, "Up");
 	scene_press(&s, "Up");

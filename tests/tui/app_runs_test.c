@@ -115,7 +115,7 @@ TEST(app_runs, a_device_that_refuses_is_asked_about)
 		s.options = (struct screen_options){.model = s.capture, .prompt = "What is said here?", .prompt_bytes = 18,
 			.protocol = protocol_default(), .measure = {.seed = 1, .n_response = 2},
 			.device = {.device = DEVICE_CUDA, .device_index = 99}};
-		scene_open(&s, &scene_plain);
+		scene_open(&s, &scene_plain, 24, 80);
 		CHECK_INT(s.app.question, ASK_CPU);
 		CHECK(strstr(s.app.refusal, "cuda:99") != NULL);
 		app_act(&s.app, ACTION_ANSWER_SAVE);
@@ -134,7 +134,7 @@ TEST(app_runs, what_the_command_line_asked_for_ends_the_program_when_it_cannot_b
 {
 	struct scene s = {.options = {.model = "/no/such/model.gguf", .prompt = "x", .prompt_bytes = 1,
 		.protocol = protocol_default()}};
-	scene_open(&s, &scene_plain);
+	scene_open(&s, &scene_plain, 24, 80);
 	CHECK(s.app.quit);
 	CHECK(s.app.failure.code != ERR_NONE && strstr(s.app.failure.text, "/no/such/model.gguf"));
 	scene_close(&s);

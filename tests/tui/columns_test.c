@@ -1,4 +1,5 @@
 #include "tui/draw/columns.h"
+#include "tests/support/scene.h"
 #include "tests/support/test.h"
 
 #include <math.h>
@@ -37,18 +38,8 @@ TEST(columns, mean_of_the_tokens)
 
 static void open_synthetic(struct look *l)
 {
-	struct synthetic_spec spec = synthetic_default();
-	struct evaluation_options o = {.protocol = protocol_default(), .seed = 1};
-	const struct capture *c;
-	const struct snapshot *s;
-	struct err e;
-	spec.n_layer = 4;
-	spec.n_prompt = 600;
-	CHECK_INT(synthetic_capture(&c, &spec, &e), 0);
-	CHECK_INT(snapshot_make(&s, c, NULL, &o, false, &e), 0);
-	capture_unref(c);
 	*l = (struct look){0};
-	look_take(l, s);
+	look_take(l, scene_snapshot(4, 600, synthetic_default().n_response, NULL));
 }
 
 TEST(columns, rows_are_made_once)

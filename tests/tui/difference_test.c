@@ -1,33 +1,11 @@
 #include "tui/difference.h"
+#include "tests/support/scene.h"
 #include "tests/support/test.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "analysis/synthetic.h"
 #include "tests/support/tolerance.h"
-
-static const struct snapshot *make(int n_response, const char *preset)
-{
-	struct synthetic_spec spec = synthetic_default();
-	const struct capture *c;
-	const struct snapshot *s = NULL;
-	struct evaluation_options o = {.protocol = protocol_default(), .seed = 1};
-	struct err e = {0};
-	spec.n_layer = 4;
-	spec.n_prompt = 500;
-	spec.n_response = n_response;
-	if (preset)
-		o.preset = preset_find(preset);
-	int rc = synthetic_capture(&c, &spec, &e);
-	if (!rc) {
-		rc = snapshot_make(&s, c, NULL, &o, false, &e);
-		capture_unref(c);
-	}
-	if (rc)
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return s;
-}
 
 /* One token in one (layer, unit), by definition. */
 static bool picks(struct look *l, int series, int judged, int layer, int unit, int token)
@@ -64,7 +42,7 @@ TEST(difference, counts_are_those_of_the_definition)
 {
 	struct look l = {0};
 	struct differences d = {0};
-	look_take(&l, make(40, NULL));
+	look_take(&l, scene_snapshot(4, 500, 40, NULL));
 	for (int focus = 0; focus < 4; focus++) {
 		l.focus = focus;
 		for (int kind = 0; kind < DIFFERENCE_NONE; kind++) {
@@ -84,7 +62,7 @@ TEST(difference, counts_follow_an_uneven_deal)
 {
 	struct look l = {0};
 	struct differences d = {.kind = DIFFERENCE_MISSED};
-	look_take(&l, make(40, "adakv"));
+	look_take(&l, scene_snapshot(4, 500, 40, "adakv"));
 	l.scope = LOOK_ALL;
 	CHECK(differences_update(&d, &l));
 	check_counts(&l, &d);
@@ -96,7 +74,7 @@ TEST(difference, found_and_missed_make_up_truths_picks)
 {
 	struct look l = {0};
 	struct differences d = {0};
-	look_take(&l, make(40, NULL));
+	look_take(&l, scene_snapshot(4, 500, 40, NULL));
 	for (int i = 0; i < 6; i++) {
 		look_step_budget(&l, 1);
 		l.scope = (enum look_scope)(i % 3);
@@ -116,7 +94,7 @@ TEST(difference, next_visits_all_of_them)
 {
 	struct look l = {0};
 	struct differences d = {.kind = DIFFERENCE_WASTED};
-	look_take(&l, make(40, NULL));
+	look_take(&l, scene_snapshot(4, 500, 40, NULL));
 	l.focus = snapshot_find(l.snap, "snapkv");
 	CHECK(differences_update(&d, &l));
 	int n = (int)d.mean[SIDE_OURS], first = differences_next(&d, &l, 1);
@@ -140,7 +118,7 @@ TEST(difference, without_truth_nothing_is_known)
 {
 	struct look l = {0};
 	struct differences d = {0};
-	look_take(&l, make(0, NULL));
+	look_take(&l, scene_snapshot(4, 500, 0, NULL));
 	CHECK(!differences_update(&d, &l));
 	CHECK_INT(differences_next(&d, &l, 1), -1);
 	differences_free(&d);

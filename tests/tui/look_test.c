@@ -1,32 +1,12 @@
 #include "tui/look.h"
+#include "tests/support/scene.h"
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "analysis/synthetic.h"
 #include "tui/view/kept.h"
-
-static const struct snapshot *make(int n_prompt, int n_response)
-{
-	struct synthetic_spec spec = synthetic_default();
-	const struct capture *c;
-	const struct snapshot *s = NULL;
-	struct evaluation_options o = {.protocol = protocol_default(), .seed = 1};
-	struct err e = {0};
-	spec.n_layer = 6;
-	spec.n_prompt = n_prompt;
-	spec.n_response = n_response;
-	int rc = synthetic_capture(&c, &spec, &e);
-	if (!rc) {
-		rc = snapshot_make(&s, c, NULL, &o, false, &e);
-		capture_unref(c);
-	}
-	if (rc)
-		test_fail(__FILE__, __LINE__, "%s", e.text);
-	return s;
-}
 
 TEST(look, budgets_walk_a_ladder_of_two_notches_a_doubling)
 {
@@ -52,7 +32,7 @@ TEST(look, budget_is_spelled_out_and_stays_possible)
 {
 	struct look l = {0};
 	char text[200];
-	look_take(&l, make(1990, 40));
+	look_take(&l, scene_snapshot(6, 1990, 40, NULL));
 	look_say_budget(&l, text, sizeof text);
 	CHECK_STR(text, "KEEP 128 per KV head = 4 first + 32 last + 92 chosen of 1,954");
 	for (int i = 0; i < 40; i++)
@@ -72,15 +52,15 @@ TEST(look, short_prompts)
 {
 	struct look l = {0};
 	char text[200];
-	look_take(&l, make(100, 40));
+	look_take(&l, scene_snapshot(6, 100, 40, NULL));
 	CHECK_INT(l.budget, 50); /* half the prompt */
 	look_free(&l);
 	l = (struct look){0};
-	look_take(&l, make(60, 40));
+	look_take(&l, scene_snapshot(6, 60, 40, NULL));
 	CHECK_INT(l.budget, 37); /* half would keep nothing beside first and last */
 	look_free(&l);
 	l = (struct look){0};
-	look_take(&l, make(30, 40));
+	look_take(&l, scene_snapshot(6, 30, 40, NULL));
 	CHECK_INT(look_k(&l), -1);
 	look_say_budget(&l, text, sizeof text);
 	CHECK_STR(text, "KEEP all 30: the prompt is within 4 first + 32 last, nothing to choose");
@@ -95,19 +75,19 @@ TEST(look, short_prompts)
 TEST(look, opens_on_a_token_that_snapkv_drops)
 {
 	struct look l = {0};
-	look_take(&l, make(1200, 60));
+	look_take(&l, scene_snapshot(6, 1200, 60, NULL));
 	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "truth"), l.token).kept, KEPT_ALL);
 	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "lookahead"), l.token).kept, KEPT_ALL);
 	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "snapkv"), l.token).kept, KEPT_NONE);
 	int layer = l.layer, token = l.token;
-	look_take(&l, make(1200, 61)); /* made of the same prompt when all was known: the place stays */
+	look_take(&l, scene_snapshot(6, 1200, 61, NULL)); /* made of the same prompt when all was known: the place stays */
 	CHECK(l.layer == layer && l.token == token);
 	look_set_head(&l, 2, 4);
-	look_take(&l, make(1200, 62));
+	look_take(&l, scene_snapshot(6, 1200, 62, NULL));
 	CHECK_INT(l.layer, 2);
 	CHECK_INT(l.head, 4);
 	CHECK_INT(l.token, token);
-	look_take(&l, make(900, 61)); /* another one opens where it is interesting itself */
+	look_take(&l, scene_snapshot(6, 900, 61, NULL)); /* another one opens where it is interesting itself */
 	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "lookahead"), l.token).kept, KEPT_ALL);
 	CHECK_INT(kept_verdict(&l, snapshot_find(l.snap, "snapkv"), l.token).kept, KEPT_NONE);
 	look_free(&l);
@@ -116,7 +96,7 @@ TEST(look, opens_on_a_token_that_snapkv_drops)
 TEST(look, columns_part_the_tokens)
 {
 	struct look l = {0};
-	look_take(&l, make(700, 40));
+	look_take(&l, scene_snapshot(6, 700, 40, NULL));
 	for (int cols = 1; cols < 900; cols += 13) {
 		struct look_window w = look_visible(&l);
 		int last = w.from, begin, end;
@@ -145,7 +125,7 @@ TEST(look, zoom_keeps_the_cursor_on_the_screen)
 {
 	struct look l = {0};
 	uint64_t x = test_seed();
-	look_take(&l, make(1500, 40));
+	look_take(&l, scene_snapshot(6, 1500, 40, NULL));
 	int n = l.snap->n_candidate;
 	for (int i = 0; i < 4000; i++) {
 		x = x * 6364136223846793005u + 1442695040888963407u;
@@ -168,7 +148,7 @@ TEST(look, zoom_keeps_the_cursor_on_the_screen)
 TEST(look, votes_are_counted_in_the_scope)
 {
 	struct look l = {0};
-	look_take(&l, make(800, 40));
+	look_take(&l, scene_snapshot(6, 800, 40, NULL));
 	int kv = l.snap->capture->n_kv_head, series = snapshot_find(l.snap, "snapkv"), sum = 0, all = 0;
 	int method = l.snap->series[series].method, token = l.token;
 	for (int layer = 0; layer < l.snap->capture->n_layer; layer++)
@@ -190,7 +170,7 @@ TEST(look, panes_are_chosen_by_name)
 	struct look l = {0};
 	struct err e;
 	int pane[LOOK_MAX_PANE];
-	look_take(&l, make(400, 40));
+	look_take(&l, scene_snapshot(6, 400, 40, NULL));
 	CHECK_INT(look_panes(&l, pane), 4); /* the first ones */
 	CHECK_INT(look_set_panes(&l, "tova, truth", &e), 0);
 	CHECK_INT(look_panes(&l, pane), 2);
@@ -219,7 +199,7 @@ TEST(look, lift_without_sinks_is_of_the_others)
 	struct look l = {0};
 	const float *lift;
 	int sinks = 0;
-	look_take(&l, make(700, 40));
+	look_take(&l, scene_snapshot(6, 700, 40, NULL));
 	l.no_sinks = true;
 	for (int layer = 0; layer < l.snap->capture->n_layer; layer++) {
 		double sum = 0;

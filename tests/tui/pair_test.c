@@ -1,5 +1,6 @@
 /* Two captures at once: one cursor over both when they hold the same prompt, numbers alone when they do not. */
 #include "tui/app.h"
+#include "tests/support/scene.h"
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
 
@@ -8,15 +9,6 @@
 
 #include "analysis/synthetic.h"
 #include "tui/settings_act.h"
-
-static const struct theme plain = {DEPTH_RGB, true, false};
-
-struct two {
-	struct app app;
-	struct grid grid;
-	struct screen_options options;
-	char a[600], b[600];
-};
 
 static void save(const struct capture *c, const char *path)
 {
@@ -35,43 +27,32 @@ static const struct capture *synthetic(int n_prompt)
 }
 
 /* B is A with another method's rows as LookaheadKV's, or another prompt. */
-static void open_two(struct two *t, bool same)
+static void open_two(struct scene *s, bool same)
 {
 	struct err e;
-	memset(t, 0, sizeof *t);
-	snprintf(t->a, sizeof t->a, "%s", test_scratch("a.kvg"));
-	snprintf(t->b, sizeof t->b, "%s", test_scratch("b.kvg"));
 	const struct capture *a = synthetic(300), *b = same ? NULL : synthetic(200);
 	if (same) {
 		struct capture_map map = *capture_find(a, "untrained");
 		map.name = "lookahead";
 		CHECK_INT(capture_replace(&b, a, &map, 1, NULL, 0, &e), 0);
 	}
-	save(a, t->a);
-	save(b, t->b);
-	t->options = (struct screen_options){.capture = t->a, .other = t->b, .protocol = protocol_default(), .measure = {.seed = 1}};
-	grid_resize(&t->grid, 40, 120);
-	CHECK_INT(app_open(&t->app, &t->options, &plain, &e), 0);
-	app_wait_until_idle(&t->app);
-	app_draw(&t->app, &t->grid);
+	*s = (struct scene){.options = {.capture = test_scratch("a.kvg"), .other = test_scratch("b.kvg"), .protocol = protocol_default(),
+		.measure = {.seed = 1}}};
+	save(a, s->options.capture);
+	save(b, s->options.other);
+	scene_open(s, &scene_plain, 40, 120);
 }
 
-static void close_two(struct two *t)
+static void press(struct scene *s, const char *name)
 {
-	app_close(&t->app);
-	grid_free(&t->grid);
-}
-
-static void press(struct two *t, const char *name)
-{
-	app_event(&t->app, &(struct event){.kind = EVENT_KEY, .key = event_key_from_name(name)});
-	app_draw(&t->app, &t->grid);
+	scene_press(s, name);
+	app_draw(&s->app, &s->grid);
 }
 
 /* Counted token by token. */
-static void check_swapped(struct two *t, const char *method)
+static void check_swapped(struct scene *s, const char *method)
 {
-	struct app *app = &t->app;
+	struct app *app = &s->app;
 	int series = snapshot_find(app->look.snap, method), here = 0, there = 0;
 	struct pair_swap swap = pair_swapped(app, series);
 	CHECK(swap.known);
@@ -86,9 +67,9 @@ static void check_swapped(struct two *t, const char *method)
 }
 
 /* Over many heads: what the desk has counted ahead is what counting one by one gives, at every budget. */
-static void check_swapped_everywhere(struct two *t, const char *method)
+static void check_swapped_everywhere(struct scene *s, const char *method)
 {
-	struct app *app = &t->app;
+	struct app *app = &s->app;
 	int series = snapshot_find(app->look.snap, method);
 	app->look.scope = LOOK_ALL;
 	struct pair_common *counted;
@@ -112,91 +93,89 @@ static void check_swapped_everywhere(struct two *t, const char *method)
 
 TEST(pair, the_same_prompt_is_one_cursor_over_both)
 {
-	struct two t;
-	open_two(&t, true);
-	CHECK(pair_is_linked(&t.app));
-	CHECK_STR(pair_letter(&t.app, false), "A");
-	press(&t, "+");
-	press(&t, ".");
-	int token = t.app.look.token, layer = t.app.look.layer, budget = t.app.look.budget;
-	const struct snapshot *a = t.app.look.snap, *b = t.app.pair.look.snap;
+	struct scene s;
+	open_two(&s, true);
+	CHECK(pair_is_linked(&s.app));
+	CHECK_STR(pair_letter(&s.app, false), "A");
+	press(&s, "+");
+	press(&s, ".");
+	int token = s.app.look.token, layer = s.app.look.layer, budget = s.app.look.budget;
+	const struct snapshot *a = s.app.look.snap, *b = s.app.pair.look.snap;
 	CHECK(a->serial != b->serial);
-	check_swapped(&t, "lookahead");
-	check_swapped_everywhere(&t, "lookahead");
-	look_set_budget(&t.app.look, budget);
-	CHECK(pair_swapped(&t.app, snapshot_find(a, "lookahead")).here > 0);
-	CHECK_NEAR(pair_swapped(&t.app, snapshot_find(a, "snapkv")).here, 0, TOL_EXACT);
-	press(&t, "x");
-	CHECK(t.app.look.snap == b && t.app.pair.look.snap == a);
-	CHECK_STR(t.app.capture_path, t.b);
-	CHECK_STR(pair_letter(&t.app, false), "B");
-	CHECK(t.app.look.token == token && t.app.look.layer == layer && t.app.look.budget == budget);
-	check_swapped(&t, "lookahead");
-	check_swapped_everywhere(&t, "lookahead");
-	press(&t, "X");
-	CHECK(pair_differs(&t.app));
-	press(&t, "2");
-	press(&t, "a");
-	press(&t, "a");
-	press(&t, "8");
-	press(&t, "x");
-	CHECK_STR(t.app.capture_path, t.a);
-	close_two(&t);
+	check_swapped(&s, "lookahead");
+	check_swapped_everywhere(&s, "lookahead");
+	look_set_budget(&s.app.look, budget);
+	CHECK(pair_swapped(&s.app, snapshot_find(a, "lookahead")).here > 0);
+	CHECK_NEAR(pair_swapped(&s.app, snapshot_find(a, "snapkv")).here, 0, TOL_EXACT);
+	press(&s, "x");
+	CHECK(s.app.look.snap == b && s.app.pair.look.snap == a);
+	CHECK_STR(s.app.capture_path, s.options.other);
+	CHECK_STR(pair_letter(&s.app, false), "B");
+	CHECK(s.app.look.token == token && s.app.look.layer == layer && s.app.look.budget == budget);
+	check_swapped(&s, "lookahead");
+	check_swapped_everywhere(&s, "lookahead");
+	press(&s, "X");
+	CHECK(pair_differs(&s.app));
+	press(&s, "2");
+	press(&s, "a");
+	press(&s, "a");
+	press(&s, "8");
+	press(&s, "x");
+	CHECK_STR(s.app.capture_path, s.options.capture);
+	scene_close(&s);
 }
 
 TEST(pair, another_protocol_is_that_of_both)
 {
-	struct two t;
-	open_two(&t, true);
-	const struct capture *a = t.app.look.snap->capture, *b = t.app.pair.look.snap->capture;
-	int token = t.app.look.token;
-	CHECK(settings_change(&t.app, OPT_pool, "max"));
-	press(&t, "x"); /* while it is evaluated */
-	app_wait_until_idle(&t.app);
-	CHECK(t.app.look.snap->capture == b && t.app.pair.look.snap->capture == a);
-	CHECK_INT(evaluation_protocol(t.app.look.snap->evaluation)->score.pool, POOL_MAX);
-	CHECK_INT(evaluation_protocol(t.app.pair.look.snap->evaluation)->score.pool, POOL_MAX);
-	CHECK(t.app.look.snap->serial != t.app.pair.look.snap->serial);
-	CHECK_INT(t.app.look.token, token);
-	check_swapped(&t, "lookahead");
-	close_two(&t);
+	struct scene s;
+	open_two(&s, true);
+	const struct capture *a = s.app.look.snap->capture, *b = s.app.pair.look.snap->capture;
+	int token = s.app.look.token;
+	CHECK(settings_change(&s.app, OPT_pool, "max"));
+	press(&s, "x"); /* while it is evaluated */
+	app_wait_until_idle(&s.app);
+	CHECK(s.app.look.snap->capture == b && s.app.pair.look.snap->capture == a);
+	CHECK_INT(evaluation_protocol(s.app.look.snap->evaluation)->score.pool, POOL_MAX);
+	CHECK_INT(evaluation_protocol(s.app.pair.look.snap->evaluation)->score.pool, POOL_MAX);
+	CHECK(s.app.look.snap->serial != s.app.pair.look.snap->serial);
+	CHECK_INT(s.app.look.token, token);
+	check_swapped(&s, "lookahead");
+	scene_close(&s);
 }
 
 TEST(pair, different_prompts_keep_their_places)
 {
-	struct two t;
-	open_two(&t, false);
-	CHECK(pair_exists(&t.app) && !pair_is_linked(&t.app));
-	press(&t, "End");
-	CHECK_INT(t.app.look.token, 299);
-	press(&t, "X");
-	CHECK(!pair_differs(&t.app));
-	CHECK(strstr(t.app.message, "different prompts") != NULL);
-	press(&t, "8");
-	press(&t, "x");
-	CHECK_INT(t.app.look.snap->capture->n_prompt, 200);
-	CHECK(t.app.look.token < 200);
-	press(&t, "x");
-	CHECK_INT(t.app.look.token, 299);
-	close_two(&t);
+	struct scene s;
+	open_two(&s, false);
+	CHECK(pair_exists(&s.app) && !pair_is_linked(&s.app));
+	press(&s, "End");
+	CHECK_INT(s.app.look.token, 299);
+	press(&s, "X");
+	CHECK(!pair_differs(&s.app));
+	CHECK(strstr(s.app.message, "different prompts") != NULL);
+	press(&s, "8");
+	press(&s, "x");
+	CHECK_INT(s.app.look.snap->capture->n_prompt, 200);
+	CHECK(s.app.look.token < 200);
+	press(&s, "x");
+	CHECK_INT(s.app.look.token, 299);
+	scene_close(&s);
 }
 
 TEST(pair, alone_it_says_how_to_open_two)
 {
-	struct two t;
-	open_two(&t, true);
-	close_two(&t);
-	t.options.other = NULL;
-	CHECK_INT(app_open(&t.app, &t.options, &plain, NULL), 0);
-	app_wait_until_idle(&t.app);
-	grid_resize(&t.grid, 24, 80);
-	press(&t, "x");
-	CHECK(strstr(t.app.message, "A.kvg B.kvg") != NULL);
-	press(&t, "8");
-	press(&t, "Esc");
-	CHECK_INT(t.app.view, VIEW_MAPS);
-	app_open_other(&t.app, "/no/such/other.kvg");
-	app_wait_until_idle(&t.app);
-	CHECK(strstr(t.app.message, "/no/such/other.kvg") && !pair_exists(&t.app));
-	close_two(&t);
+	struct scene s;
+	open_two(&s, true);
+	scene_close(&s);
+	s.options.other = NULL;
+	scene_open(&s, &scene_plain, 24, 80);
+	press(&s, "x");
+	CHECK(strstr(s.app.message, "A.kvg B.kvg") != NULL);
+	press(&s, "8");
+	press(&s, "Esc");
+	CHECK_INT(s.app.view, VIEW_MAPS);
+	app_open_other(&s.app, "/no/such/other.kvg");
+	app_wait_until_idle(&s.app);
+	CHECK(strstr(s.app.message, "/no/such/other.kvg") && !pair_exists(&s.app));
+	scene_close(&s);
 }
