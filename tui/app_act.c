@@ -181,6 +181,28 @@ static void act_on_program(struct app *app, enum action_id action)
 	}
 }
 
+/* There is nothing to look at yet, but a view may be chosen that will show it. */
+static void act_before_result(struct app *app, enum action_id action)
+{
+	switch ((int)action) {
+	case ACTION_VIEW_MAPS:
+	case ACTION_VIEW_TEXT:
+	case ACTION_VIEW_HEADS:
+	case ACTION_VIEW_CURVES:
+	case ACTION_VIEW_EVICTION:
+	case ACTION_VIEW_MODULES:
+	case ACTION_VIEW_REGIONS:
+	case ACTION_VIEW_TOKEN:
+		act_on_look(app, action);
+		break;
+	default:
+		if (action_get(action)->group == GROUP_LEAVE || action == ACTION_RUN || action == ACTION_CANCEL)
+			act_on_program(app, action);
+		else
+			app_say(app, ROLE_DIM, "there is nothing to look at yet");
+	}
+}
+
 void app_act(struct app *app, enum action_id action)
 {
 	const struct action *a = action_get(action);
@@ -198,7 +220,7 @@ void app_act(struct app *app, enum action_id action)
 	else if (app->line)
 		line_act(app, action);
 	else if (result_view && !app->look.snap)
-		act_on_program(app, action); /* nothing to look at yet */
+		act_before_result(app, action);
 	else if (app->panel.open && panel_act(app, action))
 		return;
 	else if (app->panel.open && action != ACTION_HELP && act_on_look(app, action))

@@ -131,8 +131,7 @@ static void check_sign(const struct evaluation *ev, struct check_list *l)
 static void check_response(const struct evaluation *ev, struct check_list *l)
 {
 	int n = ev->truth ? ev->n_even + ev->n_odd : 0;
-	add(l, "response length", true, n >= LEAST_RESPONSE, "truth from %d response tokens%s", n,
-		n >= LEAST_RESPONSE ? "" : ", 32 or more are advised");
+	add(l, "response length", true, n >= LEAST_RESPONSE, "%d tokens%s", n, n >= LEAST_RESPONSE ? "" : ", 32 or more are advised");
 }
 
 int evaluation_self_checks(const struct evaluation *ev, int budget, struct self_check *out, int n_max)

@@ -9,6 +9,7 @@
 #include "engine/file.h"
 #include "tests/support/test.h"
 #include "tui/saving.h"
+#include "tui/view/text.h"
 
 /* Files are not written and the program is not left: those need names and an end. */
 static bool is_safe(enum action_id action)
@@ -138,6 +139,53 @@ TEST(app, a_span_that_was_begun_can_be_forgotten)
 	CHECK_INT(spans_count_tokens(&s.app.look.marked), 2);
 	scene_press(&s, "Esc");
 	CHECK_INT(s.app.view, VIEW_MAPS);
+	scene_close(&s);
+}
+
+/* A page down and the one before it share a line, whatever the cursor does; a jump far away has text on both sides. */
+TEST(app, text_turns_pages_and_skips_nothing)
+{
+	struct scene s;
+	scene_open_synthetic(&s, &scene_plain, 3000, 40, 9, 3);
+	const struct text *t = s.app.state[VIEW_TEXT];
+	scene_press(&s, "2");
+	scene_perform(&s, "goto 0");
+	app_draw(&s.app, &s.grid);
+	CHECK_INT(t->first_line, 0);
+	for (int page = 0, before = 0; page < 4; page++, before = t->first_line) {
+		scene_press(&s, "PgDn");
+		app_draw(&s.app, &s.grid);
+		CHECK(t->first_line > before && t->first_line < before + t->n_shown);
+	}
+	scene_perform(&s, "goto 1500");
+	app_draw(&s.app, &s.grid);
+	int line = t->flow.line[1500] - t->first_line;
+	CHECK(line >= t->n_shown / 3 && line <= 2 * t->n_shown / 3);
+	int first = t->first_line;
+	scene_press(&s, "Down");
+	app_draw(&s.app, &s.grid);
+	CHECK_INT(t->first_line, first);
+	scene_close(&s);
+}
+
+/* Before there is a result its view can be chosen already; what needs one says so. */
+TEST(app, a_view_can_be_chosen_while_it_waits)
+{
+	struct scene s;
+	struct app app;
+	struct err e;
+	scene_open_synthetic(&s, &scene_plain, 300, 40, 9, 3);
+	CHECK_INT(app_open(&app, &s.options, &scene_plain, &e), 0);
+	if (!app.look.snap) {
+		app_act(&app, ACTION_BUDGET_MORE);
+		CHECK(strstr(app.message, "nothing to look at yet") != NULL);
+		app_act(&app, ACTION_VIEW_HEADS);
+		app_draw(&app, &s.grid);
+		app_wait_until_idle(&app);
+		CHECK(app.look.snap != NULL);
+		CHECK_INT(app.view, VIEW_HEADS);
+	}
+	app_close(&app);
 	scene_close(&s);
 }
 

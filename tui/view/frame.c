@@ -180,6 +180,7 @@ struct hint { /* "-+ keep": the keys of neighbours in the table that share a wor
 	const char *word;
 	int width;
 	int urgency; /* 0 first */
+	bool digit;  /* a view's */
 	bool shown;
 };
 enum { MAX_HINTS = 64, N_URGENCY = 5, HINT_GAP = 2 };
@@ -205,44 +206,69 @@ static bool works_now(const struct app *app, const struct action *a)
 	return (a->views & app_where(app)) && (!waits || a->group == GROUP_LEAVE);
 }
 
-static int list_hints(const struct app *app, struct hint *out)
+/* A view's digit. */
+static bool is_digit(int key)
 {
-	int n, n_out = 0;
+	return key >= '1' && key <= '9';
+}
+
+/* joined: the views' digits share one hint. */
+static int list_hints(const struct app *app, bool joined, struct hint *out)
+{
+	int n, n_out = 0, views = -1;
 	const struct action *list = action_list(&n);
 	char sign[16];
 	for (int i = 0; i < n && n_out < MAX_HINTS; i++) {
 		const char *word = list[i].hint;
-		struct hint *last = n_out > 0 ? &out[n_out - 1] : NULL;
 		int key = *word && works_now(app, &list[i]) ? shown_key(app, &list[i]) : K_NONE;
 		if (key == K_NONE)
 			continue;
+		if (joined && is_digit(key) && views >= 0) {
+			snprintf(out[views].keys, sizeof out[views].keys, "1\xe2\x80\x93%c", key);
+			continue;
+		}
+		struct hint *last = n_out > 0 ? &out[n_out - 1] : NULL;
 		if (!last || strcmp(last->word, word)) {
 			last = &out[n_out++];
-			*last = (struct hint){.word = word, .urgency = urgency(&list[i])};
+			*last = (struct hint){.word = word, .urgency = urgency(&list[i]), .digit = is_digit(key)};
+		}
+		if (joined && is_digit(key)) {
+			views = n_out - 1;
+			last->word = "views";
+			last->urgency = 0;
 		}
 		size_t used = strlen(last->keys);
 		snprintf(last->keys + used, sizeof last->keys - used, "%s", event_key_sign(key, sign));
-		last->width = glyph_width(last->keys, strlen(last->keys)) + 1 + glyph_width(word, strlen(word));
 	}
+	for (int i = 0; i < n_out; i++)
+		out[i].width = glyph_width(out[i].keys, strlen(out[i].keys)) + 1 + glyph_width(out[i].word, strlen(out[i].word));
 	return n_out;
 }
 
-static void choose_hints(struct hint *hint, int n, int room)
+/* Those that there is room for; false when a view is not among them. */
+static bool choose_hints(struct hint *hint, int n, int room)
 {
+	bool views = true;
 	for (int level = 0; level < N_URGENCY; level++)
 		for (int i = 0; i < n; i++)
 			if (hint[i].urgency == level && hint[i].width <= room) { /* a shorter one may still fit */
 				hint[i].shown = true;
 				room -= hint[i].width + HINT_GAP;
 			}
+	for (int i = 0; i < n; i++)
+		views &= hint[i].shown || !hint[i].digit;
+	return views;
 }
 
 static void draw_hints(const struct app *app, struct grid *g, struct rect r)
 {
 	struct style bar = theme_style(&app->theme, ROLE_BAR), strong = theme_style(&app->theme, ROLE_BAR_STRONG);
 	struct hint hint[MAX_HINTS];
-	int n = list_hints(app, hint), col = 1;
-	choose_hints(hint, n, r.cols - 2);
+	int n = list_hints(app, false, hint), col = 1;
+	if (!choose_hints(hint, n, r.cols - 2)) { /* where some views would go unnamed, none is */
+		n = list_hints(app, true, hint);
+		choose_hints(hint, n, r.cols - 2);
+	}
 	for (int i = 0; i < n; i++) {
 		if (!hint[i].shown)
 			continue;

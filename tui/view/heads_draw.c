@@ -84,7 +84,7 @@ static void say_subject(const struct app *app, const struct heads *h, char *out,
 	else if (l->focus > 0)
 		snprintf(out, out_bytes, "%s", l->snap->series[l->focus].label);
 	else
-		snprintf(out, out_bytes, h->number == HEAD_GAP ? "TRUTH" : "TRUTH of odd answer rows against even ones");
+		snprintf(out, out_bytes, h->number == HEAD_GAP ? "TRUTH" : "TRUTH, odd answer rows by even");
 }
 
 void heads_draw_heading(const struct app *app, const struct heads *h, struct grid *g, struct rect body)
@@ -103,7 +103,7 @@ void heads_draw_heading(const struct app *app, const struct heads *h, struct gri
 	say_long(h->number, h->mean, mean);
 	say_long(h->number, h->value[h->list[0].index], least);
 	char rest[120];
-	snprintf(rest, sizeof rest, " \xc2\xb7 %s on average, %s at worst", mean, least);
+	snprintf(rest, sizeof rest, " \xc2\xb7 mean %s, worst %s", mean, least);
 	grid_text_cut(g, body, 0, col, body.cols - col - 1, style_plain, rest);
 }
 
@@ -251,7 +251,9 @@ void heads_draw_list(struct app *app, const struct heads *h, struct grid *g, str
 	struct rect r = h->list_rect;
 	if (r.rows == 0)
 		return;
-	grid_text(g, body, 1, r.col - body.col, theme_style(&app->theme, ROLE_STRONG), "WORST FIRST");
+	int col = r.col - body.col + grid_text(g, body, 1, r.col - body.col, theme_style(&app->theme, ROLE_STRONG), "WORST FIRST");
+	if (h->first_listed > 0)
+		grid_printf(g, body, 1, col, theme_style(&app->theme, ROLE_DIM), ", from number %d of %d", h->first_listed + 1, h->n_list);
 	draw_others(app, h, g, r, -1, 0);
 	for (int row = 0; row < r.rows && h->first_listed + row < h->n_list; row++) {
 		const struct head_place *p = &h->list[h->first_listed + row];
@@ -292,7 +294,7 @@ static void draw_legend(const struct app *app, const struct heads *h, struct gri
 	int col = 1 + grid_text(g, r, 1, 1, dim, h->number == HEAD_KL ? "0 " : is_signed(h->number) ? "-50 " : "0 % ");
 	col += draw_ramp(app, h, g, r, 1, col);
 	col += 1 + grid_text(g, r, 1, col + 1, dim, high);
-	grid_text_cut(g, r, 1, col + 3, r.cols - col - 4, dim, "c another number   n N next worse   Enter to its maps");
+	grid_text_cut(g, r, 1, col + 3, r.cols - col - 4, dim, "c another number   n N next worse   Enter maps");
 }
 
 void heads_draw_place(struct app *app, const struct heads *h, struct grid *g, struct rect info)

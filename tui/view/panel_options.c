@@ -18,9 +18,9 @@ static const struct {
 	const char *about;
 	const int *steps; /* of a number, ends with -1 */
 } row_table[PANEL_ROWS] = {
-	{OPT_preset, "a published setting, every switch", NULL},
-	{OPT_group, "query heads that share a KV head", NULL},
-	{OPT_pool, "scores over neighbouring tokens", NULL},
+	{OPT_preset, "a published setting", NULL},
+	{OPT_group, "query heads of a KV head", NULL},
+	{OPT_pool, "scores of neighbours", NULL},
 	{OPT_kernel, "width of the pooling", (const int[]){1, 3, 5, 7, 9, 11, 13, 21, 31, 63, -1}},
 	{OPT_sink, "first tokens, always kept", (const int[]){0, 1, 2, 4, 8, 16, 32, 64, -1}},
 	{OPT_window, "last tokens, always kept", (const int[]){0, 1, 8, 16, 32, 64, 128, 256, -1}},
@@ -190,7 +190,7 @@ static const struct panel_swap *swap_at(struct app *app, int slot, int series)
 	return s;
 }
 
-/* Tokens of the focused method that come in (+) or go out (-), nearest to the cursor first. */
+/* Tokens of a method that come in (+) or go out (-), nearest to the cursor first. */
 static void list_swapped(struct app *app, struct grid *g, struct rect line, int series, int sign)
 {
 	struct look *l = &app->look;
@@ -253,12 +253,13 @@ static void draw_swaps(struct app *app, struct grid *g, struct rect in)
 	}
 	grid_printf(g, in, 0, 0, theme_style(&app->theme, ROLE_STRONG), "SWAPS against the common protocol, budget %s",
 		number_grouped(budget, l->budget));
-	for (int i = 0; i < n; i++)
-		draw_swap(app, g, rect_sub(in, row++, 0, 1, in.cols), i, series[i]);
 	int told = l->focus > 0 ? l->focus : n > 0 ? series[0] : 0;
-	if (l->scope == LOOK_HEAD && told > 0) {
-		list_swapped(app, g, rect_sub(in, row, 2, 1, in.cols - 2), told, 1);
-		list_swapped(app, g, rect_sub(in, row + 1, 2, 1, in.cols - 2), told, -1);
+	for (int i = 0; i < n; i++) {
+		draw_swap(app, g, rect_sub(in, row++, 0, 1, in.cols), i, series[i]);
+		if (l->scope != LOOK_HEAD || series[i] != told)
+			continue;
+		list_swapped(app, g, rect_sub(in, row++, 4, 1, in.cols - 4), told, 1);
+		list_swapped(app, g, rect_sub(in, row++, 4, 1, in.cols - 4), told, -1);
 	}
 }
 

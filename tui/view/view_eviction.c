@@ -184,8 +184,8 @@ static void draw_nothing(const struct app *app, struct grid *g, struct rect r)
 {
 	const struct look *l = &app->look;
 	static const char *const what[] = {
-		"Continue this prompt from the evicted cache: every head sees only what its KV head",
-		"keeps of the prompt, and the response is written again.",
+		"Continue this prompt from the evicted cache: every head sees only what",
+		"its KV head keeps of the prompt, and the response is written again.",
 	};
 	struct rect in = rect_sub(r, 1, 4, r.rows - 1, r.cols - 8);
 	for (int i = 0; i < 2; i++)

@@ -28,40 +28,55 @@ static void help_close(void *state)
 	free(state);
 }
 
+/* Text that flows from one column into the next where there is room for several. */
 struct page {
 	struct app *app;
 	struct grid *g;
 	struct rect r;
+	int n_column;
 	int first, line;
 };
 
+enum { COLUMN_COLS = 79 };
+
+/* Where the present line stands; without columns when it is scrolled off. */
+static struct rect line_of(const struct page *p)
+{
+	int at = p->line - p->first, column = at < 0 ? -1 : at / p->r.rows, cols = p->r.cols / p->n_column;
+	return column < 0 || column >= p->n_column ? (struct rect){0} : rect_sub(p->r, at % p->r.rows, column * cols, 1, cols);
+}
+
 static void put_line(struct page *p, int col, struct style s, const char *text)
 {
-	int row = p->line - p->first;
-	if (row >= 0 && row < p->r.rows)
-		grid_text_cut(p->g, p->r, row, col, p->r.cols - col - 1, s, text);
+	struct rect line = line_of(p);
+	if (line.cols > 0)
+		grid_text_cut(p->g, line, 0, col, line.cols - col - 1, s, text);
+}
+
+/* Broken between words, every line from the same column on; ends on its last line. */
+static void put_words(struct page *p, int left, struct style s, const char *text)
+{
+	int room = p->r.cols / p->n_column - left - 2, col = 0;
+	for (const char *word = text; *word;) {
+		size_t n = strcspn(word, " ");
+		int width = glyph_width(word, n);
+		if (col > 0 && col + 1 + width > room) {
+			p->line++;
+			col = 0;
+		}
+		struct rect line = line_of(p);
+		col += col > 0;
+		if (line.cols > 0)
+			grid_bytes(p->g, line, 0, left + col, s, word, n);
+		col += width;
+		word += n + strspn(word + n, " ");
+	}
 }
 
 static void put_prose(struct page *p, const char *const *paragraph)
 {
-	int room = p->r.cols - 6;
-	for (; *paragraph; paragraph++, p->line++) {
-		int col = 0;
-		for (const char *word = *paragraph; *word;) {
-			size_t n = strcspn(word, " ");
-			int width = glyph_width(word, n);
-			if (col > 0 && col + 1 + width > room) {
-				p->line++;
-				col = 0;
-			}
-			int row = p->line - p->first;
-			col += col > 0;
-			if (row >= 0 && row < p->r.rows)
-				grid_bytes(p->g, p->r, row, 3 + col, style_plain, word, n);
-			col += width;
-			word += n + strspn(word + n, " ");
-		}
-	}
+	for (; *paragraph; paragraph++, p->line += 2)
+		put_words(p, 3, style_plain, *paragraph);
 }
 
 static void say_keys(const struct action *a, char *out, size_t out_bytes)
@@ -88,7 +103,7 @@ static void put_group(struct page *p, enum action_group group, unsigned where)
 		titled = true;
 		say_keys(&list[i], keys, sizeof keys);
 		put_line(p, 3, theme_style(&p->app->theme, ROLE_HIGH), keys);
-		put_line(p, 16, style_plain, list[i].help);
+		put_words(p, 16, style_plain, list[i].help);
 		p->line++;
 	}
 	p->line += titled;
@@ -108,10 +123,10 @@ static void put_typed(struct page *p, unsigned where)
 		put_line(p, 3, theme_style(&p->app->theme, ROLE_HIGH), words);
 		if (width > 22) /* the help goes below */
 			p->line++;
-		put_line(p, 27, style_plain, list[i].help);
+		put_words(p, 27, style_plain, list[i].help);
 		p->line++;
 	}
-	put_line(p, 3, theme_style(&p->app->theme, ROLE_DIM), "and every action of this list by its name; Tab completes, \xe2\x86\x91 is what was typed before");
+	put_words(p, 3, theme_style(&p->app->theme, ROLE_DIM), "and every action of this list by its name; Tab completes, \xe2\x86\x91 is what was typed before");
 	p->line += 2;
 }
 
@@ -127,10 +142,18 @@ static void put_checks(struct page *p, const struct snapshot *s)
 		enum role role = !c->known ? ROLE_DIM : c->ok ? ROLE_GOOD : ROLE_WARN;
 		put_line(p, 3, theme_style(&p->app->theme, role), !c->known ? "unknown" : c->ok ? "holds" : "FAILS");
 		put_line(p, 11, style_plain, c->name);
-		put_line(p, 33, theme_style(&p->app->theme, ROLE_DIM), c->detail);
+		put_words(p, 33, theme_style(&p->app->theme, ROLE_DIM), c->detail);
 		p->line++;
 	}
 	p->line++;
+}
+
+static void scroll(struct help *h, int by)
+{
+	int last = h->n_lines - h->n_shown;
+	h->first += by;
+	h->first = h->first > last ? last : h->first;
+	h->first = h->first < 0 ? 0 : h->first;
 }
 
 static void help_draw(struct app *app, void *state, struct grid *g)
@@ -140,7 +163,8 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	char title[80];
 	layout_page(&page, app->rows, app->cols, 0);
 	const struct view *under = app_view(app->under_help);
-	struct page p = {.app = app, .g = g, .r = page.body, .first = h->first};
+	struct page p = {.app = app, .g = g, .r = page.body, .first = h->first,
+		.n_column = page.body.cols < 2 * COLUMN_COLS ? 1 : page.body.cols / COLUMN_COLS};
 	frame_title(app, g, page.title);
 	snprintf(title, sizeof title, app->help_bit == AT_OPTIONS ? "Keys of the options panel" : "Keys of the %s screen", under->title);
 	grid_text(g, page.status, 0, 1, theme_style(&app->theme, ROLE_STRONG), title);
@@ -153,18 +177,11 @@ static void help_draw(struct app *app, void *state, struct grid *g)
 	if (under->bit & AT_RESULT)
 		put_checks(&p, app->look.snap);
 	h->n_lines = p.line;
-	h->n_shown = page.body.rows;
+	h->n_shown = page.body.rows * p.n_column;
+	scroll(h, 0);
 	if (h->n_lines > h->n_shown)
 		grid_text_right(g, rect_sub(page.status, 0, 0, 1, page.status.cols - 1), 0, theme_style(&app->theme, ROLE_DIM),
 			h->first + h->n_shown < h->n_lines ? "\xe2\x86\x93 more" : "\xe2\x86\x91 end");
-}
-
-static void scroll(struct help *h, int by)
-{
-	int last = h->n_lines - h->n_shown;
-	h->first += by;
-	h->first = h->first > last ? last : h->first;
-	h->first = h->first < 0 ? 0 : h->first;
 }
 
 static bool help_act(struct app *app, void *state, enum action_id action)

@@ -110,7 +110,7 @@ static void draw_row(struct app *app, struct grid *g, struct rect r, struct colu
 	grid_text_before(g, r, row, at.all, plain, number_percent(text, all.mass_ratio));
 }
 
-static void say_controls(struct app *app, char *chance, char *ceiling, size_t bytes)
+static void say_controls(struct app *app, bool wide, char *chance, char *ceiling, size_t bytes)
 {
 	struct look *l = &app->look;
 	const struct series *truth = &l->snap->series[0];
@@ -122,7 +122,7 @@ static void say_controls(struct app *app, char *chance, char *ceiling, size_t by
 	snprintf(chance, bytes, "chance %s of %d", number_count(count, (double)k * k / l->snap->n_candidate), k);
 	if (truth->method >= 0 && method >= 0) {
 		struct agreement a = look_agreement(l, method, look_scope(l));
-		snprintf(ceiling, bytes, "ceiling (odd/even answer rows) %s of %d", number_count(count, a.hits), k);
+		snprintf(ceiling, bytes, "ceiling%s %s of %d", wide ? " (odd/even answer rows)" : "", number_count(count, a.hits), k);
 	}
 }
 
@@ -148,7 +148,7 @@ static void say_checks(const struct snapshot *s, char *out, size_t bytes)
 		known += s->check[i].known;
 		hold += s->check[i].known && s->check[i].ok;
 	}
-	snprintf(out, bytes, "self-checks: %d of %d hold, see ?", hold, known);
+	snprintf(out, bytes, "self-checks: %d of %d hold, ? and G list them", hold, known);
 }
 
 /* Of the method in focus (LookaheadKV while truth is): tokens that only one of two captures keeps, else those that an option swaps; "" when there is neither. */
@@ -185,7 +185,7 @@ void numbers_draw(struct app *app, struct grid *g, struct rect r)
 	draw_head(app, g, r, at);
 	for (int i = 0; i < n; i++)
 		draw_row(app, g, r, at, 1 + i, series[i]);
-	say_controls(app, chance, ceiling, sizeof chance);
+	say_controls(app, r.cols >= WIDE, chance, ceiling, sizeof chance);
 	say_warning(app, warned, sizeof warned);
 	say_checks(app->look.snap, checks, sizeof checks);
 	if (!*warned)

@@ -149,7 +149,7 @@ static void pair_draw(struct app *app, void *state, struct grid *g)
 	frame_status(app, g, page.status);
 	struct rect body = page.body;
 	if (!pair_exists(app)) {
-		grid_text(g, body, 1, 3, style_plain, "One capture is open. kvglass view A.kvg B.kvg opens two, :other FILE a second one.");
+		grid_text(g, body, 1, 3, style_plain, "One capture is open. :other FILE opens a second, kvglass view A B two.");
 		return;
 	}
 	struct look *there = pair_look(app);

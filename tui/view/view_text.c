@@ -13,7 +13,7 @@
 #include "tui/view/kept.h"
 #include "tui/view/marks.h"
 
-enum { NUMBER_COLS = 8 };
+enum { NUMBER_COLS = 8, NEAR_LINES = 2 };
 
 static int text_open(struct app *app, void **state, struct err *e)
 {
@@ -144,6 +144,16 @@ static void scroll(struct text *t, int by)
 	t->first_line = t->first_line < 0 ? 0 : t->first_line;
 }
 
+/* Scrolls to a line: by as little as it takes from one line to the next, else so that as much is seen before it as behind it. */
+static void follow(struct text *t, int line)
+{
+	int away = line < t->first_line ? t->first_line - line : line - (t->first_line + t->n_shown - 1);
+	if (away > NEAR_LINES)
+		t->first_line = line - t->n_shown / 2;
+	else
+		t->first_line = layout_scroll(t->first_line, line, 1, t->n_shown, t->flow.n_lines);
+}
+
 static bool update_flow(struct app *app, struct text *t, int cols)
 {
 	struct err e;
@@ -178,7 +188,7 @@ static void text_draw(struct app *app, void *state, struct grid *g)
 		return;
 	int token = app->words.choosing ? app->look.snap->capture->n_prompt + app->words.at : app->look.token;
 	if (t->shown_token != token)
-		t->first_line = layout_scroll(t->first_line, t->flow.line[token], 1, t->n_shown, t->flow.n_lines);
+		follow(t, t->flow.line[token]);
 	t->shown_token = token;
 	scroll(t, 0);
 	draw_margin(&c, margin);
@@ -207,6 +217,16 @@ static void move_lines(struct app *app, struct text *t, int by)
 	go_to_line(app, t, t->flow.line[token] + by, t->flow.col[token]);
 	if (app->look.token == token)
 		scroll(t, by);
+}
+
+/* Text and cursor together, so that nothing is skipped. */
+static void turn_page(struct app *app, struct text *t, int by)
+{
+	int token = app->look.token;
+	if (!t->flow.first)
+		return;
+	scroll(t, by);
+	go_to_line(app, t, t->flow.line[token] + by, t->flow.col[token]);
 }
 
 /* Up and down go through the answer's lines. */
@@ -251,10 +271,10 @@ static bool text_act(struct app *app, void *state, enum action_id action)
 	case ACTION_CELL_RIGHT: look_move_token(l, 1); break;
 	case ACTION_ROW_UP: move_lines(app, t, -1); break;
 	case ACTION_ROW_DOWN: move_lines(app, t, 1); break;
-	case ACTION_PAGE_UP: move_lines(app, t, -page); break;
-	case ACTION_PAGE_DOWN: move_lines(app, t, page); break;
-	case ACTION_HALF_UP: move_lines(app, t, -(page + 1) / 2); break;
-	case ACTION_HALF_DOWN: move_lines(app, t, (page + 1) / 2); break;
+	case ACTION_PAGE_UP: turn_page(app, t, -page); break;
+	case ACTION_PAGE_DOWN: turn_page(app, t, page); break;
+	case ACTION_HALF_UP: turn_page(app, t, -(page + 1) / 2); break;
+	case ACTION_HALF_DOWN: turn_page(app, t, (page + 1) / 2); break;
 	case ACTION_LINE_START: go_to_line(app, t, t->flow.first ? t->flow.line[l->token] : 0, 0); break;
 	case ACTION_LINE_END: go_to_line(app, t, t->flow.first ? t->flow.line[l->token] : 0, t->flow.cols); break;
 	case ACTION_FIRST: look_set_token(l, 0); break;

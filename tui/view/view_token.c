@@ -249,16 +249,26 @@ static struct rect part_from(struct rect r, int line, int col)
 	return rect_sub(r, line, col, 1, r.cols - col);
 }
 
+/* Above the variants, where they stand beside the table. */
+static void draw_variants_title(const struct app *app, struct grid *g, struct rect r)
+{
+	grid_text(g, r, 0, VARIANTS_AT + 3, theme_style(&app->theme, ROLE_DIM), app->look.scope == LOOK_HEAD
+		? "survives from, if scored by another group or pooling" : "heads that keep it, if scored by another group or pooling");
+}
+
 /* Returns the lines used. */
 static int draw_tables(struct app *app, struct token *t, struct grid *g, struct rect r, const struct facts *f)
 {
 	struct style strong = theme_style(&app->theme, ROLE_STRONG);
 	bool wide = r.cols >= WIDE;
+	if (wide) {
+		draw_variants_title(app, g, r);
+		r = rect_sub(r, 1, 0, r.rows - 1, r.cols);
+		draw_variants_head(app, g, part_from(r, 0, VARIANTS_AT));
+	}
 	int line = 1;
 	draw_table_head(app, g, r);
 	grid_text(g, r, 0, 1, strong, "METHOD");
-	if (wide)
-		draw_variants_head(app, g, part_from(r, 0, VARIANTS_AT));
 	t->table = rect_sub(r, 1, 0, t->n_row, wide ? r.cols : LIFT_AT);
 	for (int i = 0; i < t->n_row; i++, line++) {
 		draw_standing(app, g, r, line, &t->row[i]);
@@ -266,7 +276,7 @@ static int draw_tables(struct app *app, struct token *t, struct grid *g, struct 
 			draw_variants(app, g, part_from(r, line, VARIANTS_AT), f, &t->row[i]);
 	}
 	if (wide)
-		return line;
+		return line + 1;
 	grid_text(g, r, line, 1, strong, "IF SCORED BY");
 	draw_variants_head(app, g, part_from(r, line++, NAME_COLS + 1));
 	for (int i = 0; i < t->n_row; i++) {
@@ -287,7 +297,7 @@ static int table_room(const struct app *app, int lines)
 	const struct capture *c = app->look.snap->capture;
 	bool wide = app->cols >= WIDE, half = theme_half_blocks(&app->theme);
 	int grid = 3 + (half ? (c->n_layer + 1) / 2 : c->n_layer), left = lines - (grid < lines / 2 ? grid : lines / 2);
-	int room = wide ? left - 1 : (left - 1) / 2;
+	int room = wide ? left - 2 : (left - 1) / 2;
 	return room < 3 ? 3 : room;
 }
 
