@@ -307,7 +307,7 @@ static int load_file(struct lookahead **out, const struct model *m, const char *
 			module_shape_of(&shape, model_info(m));
 		const struct load_source from = {.file = &file, .known = m ? &shape : NULL, .beside = &beside, .alpha = o ? o->alpha : 0,
 			.path = path};
-		if (!st_find(&file, "lookahead.embedding")) /* our own files say everything themselves */
+		if (!st_meta(&file, "kvglass.alpha")) /* our own files say everything themselves */
 			rc = settings_beside(&beside, path, e);
 		rc = rc ? rc : lookahead_from_file(out, &from, e);
 		settings_free(&beside);

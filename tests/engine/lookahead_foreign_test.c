@@ -30,14 +30,19 @@ static const char *file_in(const char *folder)
 	return path;
 }
 
-/* PEFT's names: soft tokens, q of layer 0 and k of layer 1. */
-static void write_peft(const char *folder, const struct st_pair *meta, int n_meta)
+/* PEFT's names but for the soft tokens: q of layer 0 and k of layer 1. */
+static void write_peft_with(const char *soft_tokens, const char *folder, const struct st_pair *meta, int n_meta)
 {
 	struct draft d = {.seed = test_seed()};
-	draft_add(&d, "base_model.model.lookahead_embeddings.weight", DRAFT_ROWS, draft_shape.n_embd);
+	draft_add(&d, soft_tokens, DRAFT_ROWS, draft_shape.n_embd);
 	draft_add_pair(&d, "base_model.model.model.layers.0.self_attn.q_proj.", "lora_A.weight", "lora_B.weight", PROJ_Q, false);
 	draft_add_pair(&d, BEFORE, "lora_A.weight", "lora_B.weight", PROJ_K, false);
 	draft_write(&d, file_in(folder), meta, n_meta);
+}
+
+static void write_peft(const char *folder, const struct st_pair *meta, int n_meta)
+{
+	write_peft_with("base_model.model.lookahead_embeddings.weight", folder, meta, n_meta);
 }
 
 static struct lookahead *load(const char *folder, float alpha)
@@ -69,6 +74,20 @@ TEST(lookahead_foreign, settings_of_peft)
 	check_scale("{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 12, \"base_model_name_or_path\": \"org/model\"}", 0, 4, "org/model");
 	check_scale("{\"r\": 3, \"lora_alpha\": 7.5, \"use_rslora\": true, \"alpha_pattern\": {}, \"rank_pattern\": {}}", 0, 7.5 / sqrt(3), NULL);
 	check_scale("{\"r\": 3, \"lora_alpha\": 12}", 6, 2, NULL);
+}
+
+/* Soft tokens under our name do not make a file ours: it is its metadata that says everything. */
+TEST(lookahead_foreign, soft_tokens_under_our_name_leave_peft_s_settings_in_force)
+{
+	const char *folder = test_scratch("named");
+	write_config(folder, "{\"r\": 3, \"lora_alpha\": 7.5}");
+	write_peft_with("lookahead.embedding", folder, NULL, 0);
+	struct lookahead *l = load(folder, 0);
+	if (!l)
+		return;
+	CHECK_NEAR((double)l->scale, 2.5, 1e-6);
+	CHECK(l->warning == NULL);
+	lookahead_free(l);
 }
 
 TEST(lookahead_foreign, files_own_metadata_wins)
