@@ -36,7 +36,8 @@ static void on_note(struct app *app, const struct note *note)
 	case NOTE_DEVICE:
 		app->question = ASK_CPU;
 		snprintf(app->refusal, sizeof app->refusal, "%s", note->text);
-		snprintf(app->question_text, sizeof app->question_text, "Run it again, on the CPU?   y yes   n no");
+		snprintf(app->question_text, sizeof app->question_text, "%s, on the CPU?   y yes   n no",
+			app->awaits_result ? "Run it again" : "Measure the prompt again"); /* under an errand the run behind it is what can be had */
 		break;
 	case NOTE_OPENED:
 		snprintf(app->capture_path, sizeof app->capture_path, "%s", note->text);

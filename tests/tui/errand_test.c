@@ -16,14 +16,15 @@ static const char prompt[] = "The harbour office keeps a careful ledger of every
 struct seen {
 	const struct snapshot *last;
 	struct worker_state state;
-	int n_done, rc;
-	char why[512];
+	int n_done, rc, n_device; /* n_device: times that the CPU was offered */
+	char why[512], device_why[512];
 };
 
 struct task { /* an errand's state */
 	struct seen *seen;
 	atomic_int begun;
 	bool forever;
+	enum err_code fails; /* 0: it does not */
 	int n_key; /* what run() found */
 	int dropped;
 };
@@ -39,6 +40,10 @@ static void take(struct worker *w, struct seen *s)
 		if (snapshot) {
 			snapshot_unref(s->last);
 			s->last = snapshot;
+		}
+		if (has_note && note.kind == NOTE_DEVICE) {
+			s->n_device++;
+			snprintf(s->device_why, sizeof s->device_why, "%s", note.text);
 		}
 	}
 	while (worker_take_errand(w, &r))
@@ -67,6 +72,8 @@ static int run_task(void *state, const struct errand_site *site, struct err *e)
 	while (t->forever)
 		if (progress_report(site->progress, "forever", 0, 1))
 			return err_set(e, ERR_CANCELLED, "stopped");
+	if (t->fails)
+		return err_set(e, t->fails, "device cuda:0: planted");
 	const struct capture_map *truth = capture_find(base, "truth");
 	const struct capture_pair meta = {"kvglass.note", "replaced"};
 	int rc = capture_replace(&c, base, truth, 1, &meta, 1, e);
@@ -126,6 +133,35 @@ TEST(errand, works_on_the_run_s_session_and_shows_what_it_made)
 	CHECK(s.n_done == 1 && s.rc == 0 && t.dropped == 0);
 	CHECK_INT(t.n_key, s.last->capture->n_prompt);
 	CHECK(capture_meta(s.last->capture, "note"));
+	finish(w, &s);
+}
+
+/* A device that fails under an errand: the errand says so, and its run can be had again on the CPU, once; what else fails is no such case. */
+TEST(errand, one_that_its_device_fails_offers_the_run_again_on_the_cpu)
+{
+	struct seen s = {0};
+	struct task lost = {.seen = &s, .fails = ERR_DEVICE}, full = {.seen = &s, .fails = ERR_MEMORY}, well = {.seen = &s};
+	struct worker *w = after_a_run(&s);
+	struct err e;
+	const struct errand a = errand_of(&lost, "task"), b = errand_of(&full, "task"), c = errand_of(&well, "task");
+	CHECK_INT(worker_errand(w, &b, NULL), 0); /* memory of the CPU: there is nothing to go to */
+	wait_for(w, &s, NULL);
+	CHECK(s.n_done == 1 && s.rc == ERR_MEMORY && s.n_device == 0);
+	CHECK_INT(worker_again_on_cpu(w, &e), ERR_USE);
+	for (int i = 1; i <= 2; i++) { /* as often as it fails */
+		CHECK_INT(worker_errand(w, &a, NULL), 0);
+		wait_for(w, &s, NULL);
+		CHECK(s.n_done == 1 + i && s.rc == ERR_DEVICE && s.n_device == i);
+	}
+	CHECK(strstr(s.device_why, "planted") && strstr(s.why, "planted"));
+	CHECK_INT(worker_again_on_cpu(w, &e), 0);
+	wait_for(w, &s, NULL);
+	CHECK(s.state.live && s.n_device == 2);
+	CHECK_STR(s.state.device.id, "cpu");
+	CHECK_INT(worker_again_on_cpu(w, &e), ERR_USE);
+	CHECK_INT(worker_errand(w, &c, NULL), 0); /* and the errand again, on that */
+	wait_for(w, &s, NULL);
+	CHECK(s.n_done == 4 && s.rc == 0);
 	finish(w, &s);
 }
 

@@ -72,6 +72,17 @@ static void run_errand(struct worker *w, struct errand_result *r, struct bench *
 	snprintf(r->why, sizeof r->why, "%s", r->rc ? e.text : "");
 }
 
+/* With the lock held: a run that leans on a device which has failed may be had again without it. */
+static bool offer_the_cpu(struct worker *w, int rc, const struct bench *bench)
+{
+	if (!runner_failed_by_device(rc, bench->model) || !(w->past || w->refused))
+		return false;
+	if (w->past)
+		w->refused = w->past;
+	w->past = NULL;
+	return true;
+}
+
 void errand_do_next(struct worker *w, struct bench *bench)
 {
 	struct errand_job *job = w->errand;
@@ -82,6 +93,11 @@ void errand_do_next(struct worker *w, struct bench *bench)
 	pthread_mutex_unlock(&w->lock);
 	run_errand(w, &job->result, bench);
 	pthread_mutex_lock(&w->lock);
+	if (offer_the_cpu(w, job->result.rc, bench)) {
+		pthread_mutex_unlock(&w->lock);
+		worker_note(w, NOTE_DEVICE, job->result.why);
+		pthread_mutex_lock(&w->lock);
+	}
 	w->errand_running = false;
 	append(&w->errand_done, job);
 	pthread_cond_signal(&w->desk_wake);

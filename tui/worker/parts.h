@@ -61,7 +61,8 @@ struct worker {
 	struct preset preset; /* evaluation's, when it has one */
 	bool stop;
 	struct run_job *job; /* waiting or running */
-	struct run_job *refused; /* by its device, and not asked for again; or NULL */
+	struct run_job *past;    /* left the live session; or NULL */
+	struct run_job *refused; /* by its device, in the run itself or in an errand behind it, and not asked for again; or NULL */
 	bool running;
 	bool awaits_lookahead; /* the present run was given modules */
 	bool live;             /* the runner holds the session of what is shown */
@@ -89,6 +90,8 @@ void worker_note(struct worker *w, enum note_kind kind, const char *text);
 
 void *runner_main(void *worker);
 void run_job_free(struct run_job *job);
+/* Did it fail for the sake of the model's device, so that the CPU could do it? model: NULL where it could not be opened. */
+bool runner_failed_by_device(int rc, const struct model *model);
 
 int runner_progress(void *worker, const char *stage, int64_t done, int64_t total);
 

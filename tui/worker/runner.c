@@ -101,8 +101,12 @@ static void note_model(struct worker *w, const struct model *m)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* *on_device: the model is on one that is not the CPU. */
-static int measure(struct worker *w, const struct run_order *r, struct bench *bench, const struct capture **out, bool *on_device,
+bool runner_failed_by_device(int rc, const struct model *model)
+{
+	return rc == ERR_DEVICE || (rc == ERR_MEMORY && model && strcmp(model_info(model)->device, "cpu"));
+}
+
+static int measure(struct worker *w, const struct run_order *r, struct bench *bench, const struct capture **out, bool *by_device,
 	struct err *e)
 {
 	struct progress progress = {.report = runner_progress, .user = w};
@@ -116,7 +120,6 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 	int rc = read_prompt(r, &text, &n, e);
 	if (!rc)
 		rc = model_open(&bench->model, r->model, &r->device, e);
-	*on_device = bench->model && strcmp(model_info(bench->model)->device, "cpu");
 	if (!rc)
 		rc = load_modules(r, bench->model, &bench->modules, e);
 	if (bench->model)
@@ -128,6 +131,7 @@ static int measure(struct worker *w, const struct run_order *r, struct bench *be
 		o.watch = &watch;
 		rc = measure_prompt(out, bench->model, text, n, &o, e);
 	}
+	*by_device = runner_failed_by_device(rc, bench->model);
 	note_model(w, bench->model); /* again: how much memory is in use now */
 	if (!bench->live) {
 		note_model(w, NULL);
@@ -168,19 +172,21 @@ void run_job_free(struct run_job *job)
 /* With the lock held, which it gives up meanwhile. */
 static void do_run(struct worker *w, struct bench *bench)
 {
-	struct run_job *job = w->job;
+	struct run_job *job = w->job, *past = w->past;
+	w->past = NULL;
 	w->live = false;
 	pthread_mutex_unlock(&w->lock);
 	struct err e = {0};
 	const struct capture *c = NULL;
-	bool on_device = false;
-	int rc = measure(w, &job->order, bench, &c, &on_device, &e);
-	bool by_device = rc == ERR_DEVICE || (rc == ERR_MEMORY && on_device);
+	bool by_device = false;
+	run_job_free(past);
+	int rc = measure(w, &job->order, bench, &c, &by_device, &e);
 	pthread_mutex_lock(&w->lock);
 	w->refused = by_device ? job : NULL;
+	w->past = !by_device && bench->live ? job : NULL;
 	pthread_mutex_unlock(&w->lock);
 	finish_run(w, rc, c, by_device, &e);
-	if (!by_device)
+	if (!by_device && !bench->live)
 		run_job_free(job);
 	pthread_mutex_lock(&w->lock);
 	w->job = NULL;

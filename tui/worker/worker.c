@@ -136,6 +136,7 @@ void worker_close(struct worker *w)
 	pthread_join(w->runner, NULL);
 	pthread_join(w->desk, NULL);
 	run_job_free(w->job); /* asked for and not begun */
+	run_job_free(w->past);
 	run_job_free(w->refused);
 	errand_job_list_free(w->errand_done);
 	while (w->queue) {

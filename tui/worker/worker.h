@@ -39,7 +39,7 @@ enum note_kind {
 	NOTE_DONE,      /* the run is finished */
 	NOTE_CANCELLED, /* the run was stopped; text says what there is */
 	NOTE_FAILED,    /* the run, or opening a capture, failed: text says why */
-	NOTE_DEVICE,    /* the run failed for its device's sake: text says why, and worker_again_on_cpu() does without it */
+	NOTE_DEVICE,    /* the run or an errand failed for its device's sake: text says why, and worker_again_on_cpu() does without it */
 	NOTE_OPENED,    /* a capture is open */
 	NOTE_SAVED,     /* the capture was saved */
 	NOTE_FIGURE,    /* a figure was saved */
@@ -73,7 +73,8 @@ int worker_fd(const struct worker *w); /* readable when something is new */
 double worker_now(void); /* seconds on the monotonic clock */
 
 int worker_run(struct worker *w, const struct run_order *r, struct err *e); /* ERR_USE while one goes on */
-int worker_again_on_cpu(struct worker *w, struct err *e); /* the run that NOTE_DEVICE was about; ERR_USE when there is none */
+/* The run that NOTE_DEVICE was about, or that left the session of its errand, which is to be asked for again then. ERR_USE when there is none. */
+int worker_again_on_cpu(struct worker *w, struct err *e);
 void worker_cancel(struct worker *w);
 void worker_open_capture(struct worker *w, const char *path);
 /* A second one, to be compared with: it replaces nothing, its snapshot comes from worker_take_other(). NOTE_ERROR when it cannot be
