@@ -6,6 +6,7 @@
 /* Elements at, at + apart, ... of a block's threads: the same for every run, whatever the device. */
 static __global__ void square_parts_kernel(square_sum_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(double, part, REDUCE_WARPS);
 	double sum = 0;
 	for (size_t i = (size_t)blockIdx.x * REDUCE_THREADS + threadIdx.x; i < a.n; i += (size_t)SQUARE_PARTS * REDUCE_THREADS)
@@ -17,6 +18,7 @@ static __global__ void square_parts_kernel(square_sum_args a)
 
 static __global__ void square_join_kernel(square_sum_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(double, part, REDUCE_WARPS);
 	static_assert((int)SQUARE_PARTS == (int)REDUCE_THREADS, "one part a thread");
 	double sum = block_reduce<reduce_sum, double>(a.part[threadIdx.x], part);
@@ -37,6 +39,7 @@ cudaError_t cuda_square_sum(const square_sum_args *a, cudaStream_t stream)
 
 static __global__ void adamw_kernel(adamw a)
 {
+	cuda_await_previous();
 	size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 	if (i >= a.n)
 		return;

@@ -1,63 +1,44 @@
-/* Index of the largest, the lowest among equals; -1 when an element is NaN or infinite. CPU twin: cpu_argmax in engine/cpu/backend.c. */
+/* Index of the largest, the lowest among equals; -1 when an element is NaN or infinite. CPU twin: cpu_argmax in engine/cpu/backend.c.
+ *
+ * A number and its index are one word that is the larger the better: the number's bits in an order in which unsigned words compare as
+ * numbers do, and behind them what the index lacks to the largest. So blocks need no order among them. */
 #include "engine/cuda/kernels.h"
 #include "engine/cuda/number.h"
 
-#include <limits.h>
+enum { THREADS = 256, MOST_BLOCKS = 128 };
 
-enum { THREADS = 1024 };
-
-struct best {
-	float value;
-	int index; /* -1: not finite */
-};
-
-__device__ static best better(best a, best b)
+__device__ static unsigned long long rank_of(float x, int index)
 {
-	if (a.index < 0 || b.index < 0)
-		return a.index < 0 ? a : b;
-	bool second = b.value > a.value || (b.value == a.value && b.index < a.index);
-	return second ? b : a;
+	if (!isfinite(x))
+		return ARGMAX_NOT_FINITE;
+	unsigned bits = __float_as_uint(x == 0 ? 0.0f : x); /* -0 is no less */
+	unsigned ordered = bits >> 31 ? ~bits : bits | 0x80000000u;
+	return (unsigned long long)ordered << 32 | (0xffffffffu - (unsigned)index);
 }
 
-__device__ static best warp_best(best x)
+static __global__ void __launch_bounds__(THREADS) argmax_kernel(argmax_args a)
 {
-	for (int apart = 16; apart > 0; apart /= 2) {
-		best other;
-		other.value = __shfl_xor_sync(0xffffffffu, x.value, apart);
-		other.index = __shfl_xor_sync(0xffffffffu, x.index, apart);
-		x = better(x, other);
+	cuda_await_previous();
+	CUDA_SHARED(unsigned long long, best, 1);
+	unsigned long long mine = 0;
+#pragma unroll 4
+	for (int i = (int)(blockIdx.x * THREADS + threadIdx.x); i < a.n; i += (int)gridDim.x * THREADS) {
+		unsigned long long rank = rank_of(a.x[i], i);
+		mine = rank > mine ? rank : mine;
 	}
-	return x;
-}
-
-static __global__ void argmax_kernel(argmax_args a)
-{
-	CUDA_SHARED(float, value, THREADS / 32);
-	CUDA_SHARED(int, index, THREADS / 32);
-	int thread = (int)threadIdx.x;
-	best x = {-INFINITY, INT_MAX};
-	for (int i = thread; i < a.n; i += THREADS) {
-		best next = {a.x[i], isfinite(a.x[i]) ? i : -1};
-		x = better(x, next);
-	}
-	x = warp_best(x);
-	if (thread % 32 == 0) {
-		value[thread / 32] = x.value;
-		index[thread / 32] = x.index;
-	}
+	if (threadIdx.x == 0)
+		best[0] = 0;
 	__syncthreads();
-	if (thread >= 32)
-		return;
-	x.value = value[thread];
-	x.index = index[thread];
-	x = warp_best(x);
-	if (thread == 0)
-		*a.out = x.index;
+	atomicMax(&best[0], mine);
+	__syncthreads();
+	if (threadIdx.x == 0)
+		atomicMax(a.out, (unsigned long long)best[0]);
 }
 
 cudaError_t cuda_argmax(const argmax_args *a, cudaStream_t stream)
 {
 	argmax_args args = *a;
-	CUDA_LAUNCH(argmax_kernel, dim3(1), dim3(THREADS), 0, stream, args);
+	int blocks = (args.n + THREADS - 1) / THREADS;
+	CUDA_LAUNCH(argmax_kernel, dim3((unsigned)(blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS)), dim3(THREADS), 0, stream, args);
 	return cudaGetLastError();
 }

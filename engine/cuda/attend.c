@@ -60,6 +60,15 @@ static void capture_rows(struct cuda *c, const struct attention_op *op)
 		.check = a.check, .n_span = a.n_span, .n_captured = a.n_captured, .n_head = info->n_head}, c->device.stream));
 }
 
+/* Parts of a decode step: as many blocks as the device holds at once. */
+static int decode_parts(const struct cuda *c)
+{
+	const struct model_info *info = &c->model->info;
+	int of_unit = info->n_head / info->n_kv_head > 4 ? DECODE_BLOCKS_OF_MANY : DECODE_BLOCKS;
+	int wanted = of_unit * c->device.n_unit / info->n_kv_head, possible = tiles(c->max_tokens, ATTENTION_KEYS);
+	return at_least_one(smaller(smaller(wanted, possible), DECODE_PARTS));
+}
+
 /* One row. Nothing here depends on the position, which kernels read from the device: a recorded step serves all. */
 static void attend_one(struct cuda *c, const struct attention_op *op)
 {
@@ -67,7 +76,7 @@ static void attend_one(struct cuda *c, const struct attention_op *op)
 	struct decode_args a = {.place = c->area[CUDA_PLACE], .attention = shape_of(c, op->layer)};
 	bool captures = c->step.n_capture > 0;
 	a.attention.n_row = 1;
-	a.attention.n_split = parts_for(c, tiles(info->n_kv_head, 2), c->max_tokens, DECODE_PARTS);
+	a.attention.n_split = decode_parts(c);
 	a.attention.out = cuda_rows_from(c, ROWS_ATTENDED, 0);
 	a.score = captures ? c->area[CUDA_SCORE] : NULL;
 	a.kept = c->kept ? c->kept + (size_t)op->layer * (size_t)info->n_head * (size_t)c->n_evictable : NULL;

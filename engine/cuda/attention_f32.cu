@@ -17,10 +17,10 @@ template <int D> __device__ static void soften(state<D> &w, float score[F32_PER_
 		most = fmaxf(most, score[c]);
 	most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
 	most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-	float base = most == -INFINITY ? 0.0f : most, factor = exp2f(w.most - base), sum = 0;
+	float base = most == -INFINITY ? 0.0f : most, factor = power_of_two(w.most - base), sum = 0;
 	w.most = most;
 	for (int c = 0; c < F32_PER_LANE; c++) {
-		float p = exp2f(score[c] - base);
+		float p = power_of_two(score[c] - base);
 		sum += p;
 		exponentials[row * F32_LD_SCORE + quarter + 4 * c] = p;
 	}
@@ -69,6 +69,7 @@ template <int D> __device__ static void store_row(const state<D> &w, const stack
 
 template <int D> static __global__ void __launch_bounds__(F32_THREADS) attention_kernel(attention_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED_DYNAMIC(uint4, pool);
 	shared_float queries = CUDA_SHARED_AS(float, pool), keys = queries + F32_ROWS * f32_ld(a), exponentials = keys + F32_KEYS * f32_ld(a);
 	stack rows(a, (int)blockIdx.y, nullptr, a.n_row);

@@ -4,6 +4,7 @@
 
 template <class T> static __global__ void bias_kernel(bias_args a)
 {
+	cuda_await_previous();
 	int column = (int)(blockIdx.x * blockDim.x + threadIdx.x);
 	T *out = static_cast<T *>(a.out.data) + (size_t)blockIdx.y * (size_t)a.out.ld;
 	if (column < a.n)

@@ -5,6 +5,7 @@
 
 template <class T> static __global__ void widen_kernel(widen_args a)
 {
+	cuda_await_previous();
 	size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 	if (i < a.n)
 		a.to[i] = to_float(static_cast<const T *>(a.from)[i]);
@@ -27,6 +28,7 @@ enum { WARPS = 4 };
 /* One warp a row. */
 template <class T> static __global__ void norms_kernel(row_norms_args a)
 {
+	cuda_await_previous();
 	int lane = (int)threadIdx.x % 32, row = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32;
 	const T *x = static_cast<const T *>(a.rows) + (size_t)row * (size_t)a.ld;
 	float sum = 0;

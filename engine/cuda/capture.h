@@ -18,33 +18,54 @@ struct tile_place { /* rows first .. first + n - 1 of a stack, keys key .. key +
 	int first, n, key, n_key;
 };
 
-/* One head of the group, one key: the tile's rows of that head that capture c has. */
-__device__ inline void add_column(const capture_args &a, const cuda_capture &c, const stack &rows, tile_place t, CUDA_SHARED_OF(float) p,
-	int ld, int head_in_group, int j)
+/* Which captures have the rows first .. of a stack, a bit each: found once for all keys. */
+__device__ inline void find_wanted(const capture_args &a, const stack &rows, int first, int n, CUDA_SHARED_OF(unsigned) wanted)
 {
+	static_assert(MAX_CAPTURES <= 32, "a bit a capture");
+	for (int i = (int)threadIdx.x; i < n; i += (int)blockDim.x) {
+		int position = a.attention.position + rows.row_of(first + i);
+		unsigned bits = 0;
+		for (int k = 0; k < a.n_capture; k++)
+			bits |= (capture_row_of(a.capture[k], position) >= 0 ? 1u : 0u) << k;
+		wanted[i] = bits;
+	}
+}
+
+/* A row that is kept by itself. */
+__device__ inline void keep_row(const capture_args &a, const cuda_capture &c, const stack &rows, int s, int key, float p)
+{
+	int row = capture_row_of(c, a.attention.position + rows.row_of(s));
+	c.per_row[((size_t)rows.head_of(s) * (size_t)c.row_count + (size_t)(row - c.row_first)) * (size_t)c.n_key + (size_t)key] = p;
+}
+
+/* One head of the group, key j of the tile: the tile's rows of that head that capture k has. */
+__device__ inline void add_column(const capture_args &a, int k, const stack &rows, tile_place t, CUDA_SHARED_OF(float) p, int ld,
+	CUDA_SHARED_OF(unsigned) wanted, int head_in_group, int j)
+{
+	const cuda_capture &c = a.capture[k];
 	int head = rows.kv_head * rows.group + head_in_group, key = t.key + j;
 	int skipped = (head_in_group - t.first % rows.group + rows.group) % rows.group;
 	float sum = 0;
 	for (int i = skipped; i < t.n; i += rows.group) {
-		int row = capture_row_of(c, a.attention.position + rows.row_of(t.first + i));
-		if (row < 0)
+		if (!(wanted[i] >> k & 1))
 			continue;
-		sum += p[i * ld + j];
+		float probability = p[i * ld + j];
+		sum += probability;
 		if (c.per_row)
-			c.per_row[((size_t)head * (size_t)c.row_count + (size_t)(row - c.row_first)) * (size_t)c.n_key + (size_t)key] = p[i * ld + j];
+			keep_row(a, c, rows, t.first + i, key, probability);
 	}
 	if (c.sum)
 		c.sum[((size_t)a.layer * (size_t)a.attention.n_head + (size_t)head) * (size_t)c.n_key + (size_t)key] += sum;
 }
 
-__device__ inline void add_columns(const capture_args &a, const stack &rows, tile_place t, CUDA_SHARED_OF(float) p, int ld)
+__device__ inline void add_columns(const capture_args &a, const stack &rows, tile_place t, CUDA_SHARED_OF(float) p, int ld,
+	CUDA_SHARED_OF(unsigned) wanted)
 {
 	for (int k = 0; k < a.n_capture; k++) {
-		const cuda_capture &c = a.capture[k];
-		int n = c.n_key - t.key < t.n_key ? c.n_key - t.key : t.n_key;
+		int n_key = a.capture[k].n_key, n = n_key - t.key < t.n_key ? n_key - t.key : t.n_key;
 		for (int i = (int)threadIdx.x; n > 0 && i < rows.group * t.n_key; i += (int)blockDim.x)
 			if (i % t.n_key < n)
-				add_column(a, c, rows, t, p, ld, i / t.n_key, i % t.n_key);
+				add_column(a, k, rows, t, p, ld, wanted, i / t.n_key, i % t.n_key);
 	}
 }
 

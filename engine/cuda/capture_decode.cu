@@ -6,6 +6,7 @@ enum { THREADS = 256 };
 
 static __global__ void __launch_bounds__(THREADS) capture_kernel(capture_few_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(float, part, THREADS / 32);
 	int head = (int)blockIdx.y, thread = (int)threadIdx.x, position = a.place->position;
 	key_range range = part_of(position + 1, (int)blockIdx.x, a.n_span);
@@ -13,7 +14,7 @@ static __global__ void __launch_bounds__(THREADS) capture_kernel(capture_few_arg
 	const float *score = a.score + (size_t)head * (size_t)a.max_tokens;
 	float sum = 0;
 	for (int key = range.first + thread; key < range.end; key += THREADS) {
-		float p = exp2f(score[key] - stat.x) * stat.y;
+		float p = power_of_two(score[key] - stat.x) * stat.y;
 		sum += p;
 		for (int k = 0; k < a.place->n_capture; k++) {
 			const cuda_capture &c = a.capture[k];

@@ -107,8 +107,8 @@ enum {
 };
 
 struct cuda_result { /* what a step leaves behind, brought back by step_end() */
-	int bad;    /* n_layer - first layer whose attention was not finite; 0: none */
-	int argmax; /* of the last logits */
+	unsigned long long argmax; /* of the last logits (argmax_index) */
+	int bad; /* n_layer - first layer whose attention was not finite; 0: none */
 	unsigned row_error[MAX_CAPTURES]; /* bits of floats */
 };
 
@@ -197,7 +197,7 @@ void cuda_queue_close(struct cuda *c);
 void cuda_queue_forget(struct cuda *c); /* what was recorded: something else than position and captures has changed */
 void cuda_queue_begin(struct cuda *c); /* a step */
 void cuda_queue_flush(struct cuda *c); /* does what was kept, one by one: something comes that cannot be part of a graph */
-void cuda_queue_end(struct cuda *c);   /* launches the graph, recording it first when the step is a new one */
+void cuda_queue_end(struct cuda *c);   /* launches the graph, recording it when the step is the second of its kind */
 
 /* ---- sums.c ---- */
 bool cuda_sums_open(struct cuda *c, int n_threads);

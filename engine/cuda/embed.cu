@@ -4,6 +4,7 @@
 
 template <class T> static __global__ void embed_kernel(embed_args a)
 {
+	cuda_await_previous();
 	int row = (int)blockIdx.x;
 	const T *from = static_cast<const T *>(a.table) + (size_t)a.ids[row] * (size_t)a.n_embd;
 	float *to = static_cast<float *>(a.out.data) + (size_t)row * (size_t)a.out.ld;

@@ -13,6 +13,7 @@ __device__ static size_t place_in_rows(const heads_args &a, int head, int i)
 
 static __global__ void to_heads_kernel(heads_args a)
 {
+	cuda_await_previous();
 	int i = (int)(blockIdx.x * blockDim.x + threadIdx.x), head = (int)blockIdx.y;
 	if (i < a.n_row * a.head_dim)
 		a.heads[(size_t)head * a.stride + (size_t)i] = a.factor * a.rows[place_in_rows(a, head, i)];
@@ -20,6 +21,7 @@ static __global__ void to_heads_kernel(heads_args a)
 
 static __global__ void to_rows_kernel(heads_args a)
 {
+	cuda_await_previous();
 	int i = (int)(blockIdx.x * blockDim.x + threadIdx.x), head = (int)blockIdx.y;
 	if (i < a.n_row * a.head_dim)
 		a.rows[place_in_rows(a, head, i)] = a.factor * a.heads[(size_t)head * a.stride + (size_t)i];
@@ -56,6 +58,7 @@ __device__ static float as_float(__half x)
 
 template <class T> static __global__ void widen_heads_kernel(widen_heads_args a)
 {
+	cuda_await_previous();
 	size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x, head = blockIdx.y;
 	if (i < a.n)
 		a.to[head * a.stride + i] = as_float(static_cast<const T *>(a.from)[head * a.n + i]);

@@ -145,9 +145,15 @@ cudaError_t cuda_random(const struct random_args *a, cudaStream_t stream);
 struct argmax_args {
 	const float *x;
 	int n;
-	int *out; /* lowest index of the largest, -1 when one is not finite */
+	unsigned long long *out; /* 0 before; argmax_index() reads it */
 };
 cudaError_t cuda_argmax(const struct argmax_args *a, cudaStream_t stream);
+#define ARGMAX_NOT_FINITE (~0ull)
+/* Lowest index of the largest, -1 when one is not finite. Host. */
+static inline int argmax_index(unsigned long long out)
+{
+	return out == ARGMAX_NOT_FINITE ? -1 : (int)(0xffffffffu - (unsigned)out);
+}
 
 /* ---- attention: attention.cu (bfloat16 on tensor cores), attention_f32.cu, attention_join.cu ---- */
 struct attention_args {
@@ -177,6 +183,9 @@ struct decode_args {
 	int n_evictable;
 };
 cudaError_t cuda_attention_decode(const struct decode_args *a, cudaStream_t stream);
+/* Blocks that a multiprocessor holds at once, with up to four query heads for a KV head and with more: as many parts as fill the device
+ * once are best, because a block that comes when others have ended finds the device half empty. */
+enum { DECODE_BLOCKS = 3, DECODE_BLOCKS_OF_MANY = 2 };
 
 /* ---- capture.cu, capture_f32.cu: column sums of the captured rows, from their statistics ---- */
 struct capture_args {

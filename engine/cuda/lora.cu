@@ -24,6 +24,7 @@ __device__ static lora_part part_at(const lora_args &a, int index)
 /* One warp an element of low. */
 template <class T> static __global__ void down_kernel(lora_args a)
 {
+	cuda_await_previous();
 	lora_part part = part_at(a, (int)blockIdx.z);
 	int lane = (int)threadIdx.x % 32, k = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32, row = (int)blockIdx.y;
 	const T *in = static_cast<const T *>(a.in.data) + (size_t)row * (size_t)a.in.ld;
@@ -37,6 +38,7 @@ template <class T> static __global__ void down_kernel(lora_args a)
 
 template <class T> static __global__ void up_kernel(lora_args a)
 {
+	cuda_await_previous();
 	lora_part part = part_at(a, (int)blockIdx.z);
 	int column = (int)(blockIdx.x * blockDim.x + threadIdx.x);
 	size_t row = blockIdx.y;

@@ -1,8 +1,9 @@
 /* Products of a few rows with stored matrices: every weight is read once, at full width, and that is the whole cost of decoding. CPU
  * twin: the sweeps of engine/cpu/matmul.c.
  *
- * A warp has two outputs, neighbours or a pair of gate and up; its lanes take eight inputs each, 256 apart, four times before the next
- * loads are waited for: 128 bytes of weights under way in every lane.
+ * A warp has two outputs, neighbours or a pair of gate and up; its lanes take eight inputs each, 256 apart. UNROLL times that many weights
+ * are always under way, 128 bytes of bfloat16 a lane: as soon as eight of them are used the eight that come UNROLL steps later are asked
+ * for. The first are asked for before the kernel that makes the inputs has ended.
  */
 #include "engine/cuda/kernels.h"
 #include "engine/cuda/number.h"
@@ -13,21 +14,33 @@ template <class T, int ROWS> struct sums {
 	float at[OUTPUTS][ROWS];
 };
 
+/* Weights of a warp's outputs from input `at` on, on their way. */
+template <class T> struct stretch {
+	eight<T> w[OUTPUTS];
+};
+
+template <class T, bool WHOLE> __device__ static void ask(stretch<T> &out, const matvec_args &a, const T *const weight[OUTPUTS], int at)
+{
+	if (WHOLE && at < a.n_in)
+		for (int o = 0; o < OUTPUTS; o++)
+			out.w[o] = stream_eight(weight[o] + at);
+}
+
 template <class T, int ROWS, bool WHOLE>
-__device__ static void add_products(sums<T, ROWS> &sum, const matvec_args &a, const T *const weight[OUTPUTS], int begin)
+__device__ static void add_products(sums<T, ROWS> &sum, const matvec_args &a, const stretch<T> &from, const T *const weight[OUTPUTS], int at)
 {
 	float w[OUTPUTS][8], x[8];
-	int n = a.n_in - begin;
+	int n = a.n_in - at;
 	for (int o = 0; o < OUTPUTS; o++)
 		if (WHOLE)
-			load_eight(weight[o] + begin, w[o]);
+			unpack_eight(from.w[o], w[o]);
 		else
-			load_some(weight[o] + begin, n, w[o]);
+			load_some(weight[o] + at, n, w[o]);
 #pragma unroll
 	for (int row = 0; row < ROWS; row++) {
 		if (row >= a.n_rows)
 			continue;
-		const T *in = static_cast<const T *>(a.in.data) + (size_t)row * (size_t)a.in.ld + begin;
+		const T *in = static_cast<const T *>(a.in.data) + (size_t)row * (size_t)a.in.ld + at;
 		if (WHOLE)
 			load_eight(in, x);
 		else
@@ -74,7 +87,7 @@ __device__ static void finish(const matvec_args &a, const int output[OUTPUTS], s
 	}
 }
 
-template <class T, int ROWS, bool WHOLE> static __global__ void matvec_kernel(matvec_args a)
+template <class T, int ROWS, bool WHOLE> static __global__ void __launch_bounds__(32 * WARPS) matvec_kernel(matvec_args a)
 {
 	int warp = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, pairs = a.n_out / 2;
 	int output[OUTPUTS] = {warp * OUTPUTS, warp * OUTPUTS + 1};
@@ -86,16 +99,21 @@ template <class T, int ROWS, bool WHOLE> static __global__ void matvec_kernel(ma
 	for (int o = 0; o < OUTPUTS; o++) /* the spare outputs of the last warp do the first one's work and throw it away */
 		weight[o] = static_cast<const T *>(a.weight) + (size_t)(output[o] < a.n_out ? output[o] : 0) * (size_t)a.n_in;
 	sums<T, ROWS> sum = {};
+	stretch<T> under_way[UNROLL];
 	int begin = lane * 8;
-	for (; begin + (UNROLL - 1) * STEP + 8 <= a.n_in; begin += UNROLL * STEP) {
 #pragma unroll
-		for (int u = 0; u < UNROLL; u++)
-			add_products<T, ROWS, WHOLE>(sum, a, weight, begin + u * STEP);
+	for (int u = 0; u < UNROLL; u++)
+		ask<T, WHOLE>(under_way[u], a, weight, begin + u * STEP);
+	cuda_await_previous();
+	for (; begin < a.n_in; begin += UNROLL * STEP) {
+#pragma unroll
+		for (int u = 0; u < UNROLL; u++) {
+			int at = begin + u * STEP;
+			if (at < a.n_in)
+				add_products<T, ROWS, WHOLE>(sum, a, under_way[u], weight, at);
+			ask<T, WHOLE>(under_way[u], a, weight, at + UNROLL * STEP);
+		}
 	}
-	for (; begin + 8 <= a.n_in; begin += STEP)
-		add_products<T, ROWS, WHOLE>(sum, a, weight, begin);
-	if (!WHOLE && begin < a.n_in)
-		add_products<T, ROWS, false>(sum, a, weight, begin);
 	finish<T, ROWS>(a, output, sum);
 }
 

@@ -4,15 +4,24 @@
 
 enum { NORM_THREADS = 256 };
 
-template <class T> static __global__ void norm_kernel(norm_args a)
+/* Four at once where rows allow it. */
+template <class T, bool FOURS> static __global__ void __launch_bounds__(NORM_THREADS) norm_kernel(norm_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(float, part, NORM_THREADS / 32);
-	int row = (int)blockIdx.x, thread = (int)threadIdx.x;
+	int row = (int)blockIdx.x, thread = (int)threadIdx.x, n = FOURS ? a.n / 4 : a.n;
 	const float *in = static_cast<const float *>(a.in.data) + (size_t)row * (size_t)a.in.ld;
 	T *out = static_cast<T *>(a.out.data) + (size_t)row * (size_t)a.out.ld;
 	float square = 0;
-	for (int i = thread; i < a.n; i += NORM_THREADS)
-		square += in[i] * in[i];
+#pragma unroll 4
+	for (int i = thread; i < n; i += NORM_THREADS) {
+		if (FOURS) {
+			float4 x = reinterpret_cast<const float4 *>(in)[i];
+			square += x.x * x.x + x.y * x.y + x.z * x.z + x.w * x.w;
+		} else {
+			square += in[i] * in[i];
+		}
+	}
 	square = warp_sum(square);
 	if (thread % 32 == 0)
 		part[thread / 32] = square;
@@ -21,16 +30,31 @@ template <class T> static __global__ void norm_kernel(norm_args a)
 	for (int i = 0; i < NORM_THREADS / 32; i++)
 		total += part[i];
 	float factor = 1.0f / sqrtf(total / (float)a.n + a.eps);
-	for (int i = thread; i < a.n; i += NORM_THREADS)
-		out[i] = from_float<T>(in[i] * factor * a.gain[i]);
+#pragma unroll 4
+	for (int i = thread; i < n; i += NORM_THREADS) {
+		if (FOURS) {
+			float4 x = reinterpret_cast<const float4 *>(in)[i], gain = reinterpret_cast<const float4 *>(a.gain)[i];
+			store_four(out + 4 * i, make_float4(x.x * factor * gain.x, x.y * factor * gain.y, x.z * factor * gain.z, x.w * factor * gain.w));
+		} else {
+			out[i] = from_float<T>(in[i] * factor * a.gain[i]);
+		}
+	}
+}
+
+template <class T> static void launch(const norm_args &args, cudaStream_t stream)
+{
+	bool fours = args.n % 4 == 0 && args.in.ld % 4 == 0 && args.out.ld % 4 == 0;
+	if (fours)
+		CUDA_LAUNCH((norm_kernel<T, true>), dim3((unsigned)args.n_rows), dim3(NORM_THREADS), 0, stream, args);
+	else
+		CUDA_LAUNCH((norm_kernel<T, false>), dim3((unsigned)args.n_rows), dim3(NORM_THREADS), 0, stream, args);
 }
 
 cudaError_t cuda_norm(const norm_args *a, cudaStream_t stream)
 {
-	norm_args args = *a;
-	if (args.out.half)
-		CUDA_LAUNCH((norm_kernel<bf16>), dim3((unsigned)args.n_rows), dim3(NORM_THREADS), 0, stream, args);
+	if (a->out.half)
+		launch<bf16>(*a, stream);
 	else
-		CUDA_LAUNCH((norm_kernel<float>), dim3((unsigned)args.n_rows), dim3(NORM_THREADS), 0, stream, args);
+		launch<float>(*a, stream);
 	return cudaGetLastError();
 }

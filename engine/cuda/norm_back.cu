@@ -5,6 +5,7 @@
 
 static __global__ void norm_back_kernel(norm_back_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(float, part, REDUCE_WARPS);
 	size_t row = (size_t)blockIdx.x * (size_t)a.n;
 	const float *x = a.x + row, *dy = a.dy + row;

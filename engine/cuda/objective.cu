@@ -6,6 +6,7 @@
 /* One thread a column of a head; rows in ascending order. */
 static __global__ void column_mean_kernel(column_mean_args a)
 {
+	cuda_await_previous();
 	int j = (int)(blockIdx.x * blockDim.x + threadIdx.x);
 	size_t head = blockIdx.y, width = (size_t)(a.n + a.n_row);
 	if (j >= a.n)
@@ -28,6 +29,7 @@ cudaError_t cuda_column_mean(const column_mean_args *a, cudaStream_t stream)
 /* KL(t || q) = sum t (log(t + tiny) - log(q + tiny)), both of sum 1; dKL/ds_j = (sum_k t_k q_k / (q_k + tiny) - t_j / (q_j + tiny)) / sum s. */
 static __global__ void objective_kernel(objective_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(double, part, REDUCE_WARPS);
 	const double tiny = 1e-12;
 	size_t head = blockIdx.x;

@@ -1,7 +1,8 @@
-/* Steps of one row look alike: their operations are kept until the step ends, and when they are those of the step before, the graph that
- * was recorded then is launched whole; the position and what is captured lie in device memory. All other steps run as they come.
+/* Steps of one row look alike: their operations are kept until the step ends, and when they are those of the step before, they are recorded
+ * as a graph, which serves as long as steps repeat; the position and what is captured lie in device memory. The first of its kind runs as
+ * it comes: kernels are loaded when they are first launched, which a recording may not allow. All other steps run as they come.
  *
- * Neighbours that one kernel can do are joined there: rotation and append, gate and up and their activation.
+ * Neighbours that one kernel can do are joined: rotation and append, and in steps that are kept gate and up and their activation.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,12 @@ struct list {
 };
 
 struct cuda_queue {
-	struct list kept, recorded;
+	struct list kept, last; /* last: of the step before that was kept whole */
 	int room;
 	bool keeping;
-	cudaGraphExec_t graph; /* of `recorded`, or NULL */
+	cudaGraphExec_t graph; /* of `last`, or NULL */
+	struct cuda_op held;   /* of a step that runs as it comes: a rotation that waits for what follows */
+	bool holds;
 };
 
 bool cuda_queue_open(struct cuda *c)
@@ -28,9 +31,9 @@ bool cuda_queue_open(struct cuda *c)
 	if (q) {
 		q->room = c->model->info.n_layer * OF_A_LAYER + OTHERS;
 		q->kept.op = calloc((size_t)q->room, sizeof *q->kept.op);
-		q->recorded.op = calloc((size_t)q->room, sizeof *q->recorded.op);
+		q->last.op = calloc((size_t)q->room, sizeof *q->last.op);
 	}
-	if (!q || !q->kept.op || !q->recorded.op)
+	if (!q || !q->kept.op || !q->last.op)
 		err_set(&c->device.failure, ERR_MEMORY, "no memory for a step's operations");
 	return !c->device.failure.code;
 }
@@ -42,7 +45,7 @@ void cuda_queue_close(struct cuda *c)
 		return;
 	cuda_queue_forget(c);
 	free(q->kept.op);
-	free(q->recorded.op);
+	free(q->last.op);
 	free(q);
 	c->queue = NULL;
 }
@@ -109,6 +112,29 @@ static int run(struct cuda *c, const struct cuda_op *op, const struct cuda_op *n
 	return 1;
 }
 
+/* As it comes. */
+static void run_now(struct cuda *c, const struct cuda_op *op)
+{
+	struct cuda_queue *q = c->queue;
+	if (q->holds) {
+		q->holds = false;
+		if (run(c, &q->held, op) == 2)
+			return;
+	}
+	q->holds = op->kind == OP_ROPE;
+	if (q->holds)
+		q->held = *op;
+	else
+		run(c, op, NULL);
+}
+
+static void run_held(struct cuda *c)
+{
+	if (c->queue->holds)
+		run(c, &c->queue->held, NULL);
+	c->queue->holds = false;
+}
+
 static void run_list(struct cuda *c, const struct list *list)
 {
 	for (int i = 0; i < list->n && !c->device.failure.code;)
@@ -121,6 +147,7 @@ void cuda_queue_begin(struct cuda *c)
 {
 	struct cuda_queue *q = c->queue;
 	q->kept.n = 0;
+	q->holds = false;
 	q->kept.captures = c->step.n_capture > 0;
 	q->keeping = c->step.n_rows == 1;
 	for (int i = 0; i < c->step.n_capture; i++) /* whose rows go to the host layer by layer */
@@ -137,12 +164,13 @@ void cuda_submit(struct cuda *c, const struct cuda_op *op)
 	if (q->keeping)
 		q->kept.op[q->kept.n++] = *op;
 	else
-		run(c, op, NULL);
+		run_now(c, op);
 }
 
 void cuda_queue_flush(struct cuda *c)
 {
 	struct cuda_queue *q = c->queue;
+	run_held(c);
 	if (!q->keeping)
 		return;
 	q->keeping = false;
@@ -188,30 +216,37 @@ static bool same_op(const struct cuda_op *a, const struct cuda_op *b)
 	}
 }
 
-static bool is_recorded(const struct cuda_queue *q)
+static bool is_last_again(const struct cuda_queue *q)
 {
-	bool same = q->graph && q->kept.n == q->recorded.n && q->kept.captures == q->recorded.captures;
+	bool same = q->kept.n == q->last.n && q->kept.captures == q->last.captures;
 	for (int i = 0; same && i < q->kept.n; i++)
-		same = same_op(&q->kept.op[i], &q->recorded.op[i]);
+		same = same_op(&q->kept.op[i], &q->last.op[i]);
 	return same;
+}
+
+static void run_first(struct cuda *c)
+{
+	struct cuda_queue *q = c->queue;
+	struct list list = q->last;
+	cuda_queue_forget(c);
+	run_list(c, &q->kept);
+	q->last = q->kept;
+	q->kept = list;
+	if (c->device.failure.code)
+		q->last.n = 0;
 }
 
 static void record(struct cuda *c)
 {
 	struct cuda_queue *q = c->queue;
 	cudaGraph_t graph = NULL;
-	cuda_queue_forget(c);
 	if (!CUDA_TRY(&c->device, cudaStreamBeginCapture(c->device.stream, cudaStreamCaptureModeThreadLocal)))
 		return;
 	run_list(c, &q->kept);
 	/* The end must come whatever happened in between. */
 	cudaError_t rc = cudaStreamEndCapture(c->device.stream, &graph);
-	if (cuda_note(&c->device, rc, "cudaStreamEndCapture", __FILE__, __LINE__) &&
-		CUDA_TRY(&c->device, cudaGraphInstantiate(&q->graph, graph, 0))) {
-		struct list list = q->recorded;
-		q->recorded = q->kept;
-		q->kept = list;
-	}
+	if (cuda_note(&c->device, rc, "cudaStreamEndCapture", __FILE__, __LINE__))
+		CUDA_TRY(&c->device, cudaGraphInstantiate(&q->graph, graph, 0));
 	if (graph)
 		cudaGraphDestroy(graph);
 }
@@ -225,7 +260,11 @@ void cuda_queue_end(struct cuda *c)
 		return;
 	}
 	q->keeping = false;
-	if (!is_recorded(q))
+	if (!is_last_again(q)) {
+		run_first(c);
+		return;
+	}
+	if (!q->graph)
 		record(c);
 	if (!c->device.failure.code)
 		CUDA_TRY(&c->device, cudaGraphLaunch(q->graph, c->device.stream));

@@ -15,6 +15,7 @@ __device__ static uint64_t hash(uint64_t x)
 /* One thread two neighbours. */
 template <class T> static __global__ void random_kernel(random_args a)
 {
+	cuda_await_previous();
 	size_t pair = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 	if (2 * pair >= a.n)
 		return;

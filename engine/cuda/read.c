@@ -19,7 +19,7 @@ const float *cuda_last_logits(struct backend *b)
 
 int32_t cuda_last_argmax(struct backend *b)
 {
-	return ((const struct cuda *)b)->pinned->result.argmax;
+	return argmax_index(((const struct cuda *)b)->pinned->result.argmax);
 }
 
 /* ---- the cache ------------------------------------------------------------------------------------------------------ */

@@ -10,6 +10,7 @@ enum { WARPS = 4, MAX_PAIRS = 8 }; /* pairs of a lane: heads of up to 512 */
 /* Angles as the reference computes them: position times inverse frequency, rounded to float32, then cosine and sine of that. */
 static __global__ void table_kernel(rope_table_args a)
 {
+	cuda_await_previous();
 	int n_pair = a.head_dim / 2, i = (int)(blockIdx.x * blockDim.x + threadIdx.x), row = (int)blockIdx.y;
 	if (i >= n_pair)
 		return;
@@ -63,6 +64,7 @@ template <class T> __device__ static void store_pair(const rope_args &a, const h
 
 template <class T> static __global__ void rope_kernel(rope_args a)
 {
+	cuda_await_previous();
 	int lane = (int)threadIdx.x % 32, index = (int)blockIdx.x * WARPS + (int)threadIdx.x / 32, row = (int)blockIdx.y;
 	int n_pair = a.head_dim / 2, n_head = a.n_head + 2 * a.n_kv_head;
 	head h = find_head(a, row, index < n_head ? index : 0);

@@ -8,6 +8,7 @@ enum { THREADS = 64 };
 
 static __global__ void rope_rows_kernel(rope_rows_args a)
 {
+	cuda_await_previous();
 	int n_pair = a.head_dim / 2, pair = (int)(blockIdx.x * blockDim.x + threadIdx.x), row = (int)blockIdx.y;
 	if (pair >= n_pair)
 		return;

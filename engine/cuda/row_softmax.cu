@@ -18,6 +18,7 @@ struct one_row { /* of a block */
 
 static __global__ void softmax_kernel(row_softmax_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(float, part, REDUCE_WARPS);
 	one_row row(a);
 	float top = -INFINITY, sum = 0;
@@ -47,6 +48,7 @@ cudaError_t cuda_row_softmax(const row_softmax_args *a, cudaStream_t stream)
 /* dlogit = P (dP - sum P dP); a thread comes back to its own columns only. */
 static __global__ void softmax_back_kernel(row_softmax_back_args a)
 {
+	cuda_await_previous();
 	CUDA_SHARED(float, part, REDUCE_WARPS);
 	one_row row(a.softmax);
 	int n = a.softmax.n;

@@ -5,6 +5,7 @@
 
 static __global__ void forward_kernel(swiglu_back_args a)
 {
+	cuda_await_previous();
 	size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 	if (i < a.n)
 		a.act[i] = silu(a.gate[i]) * a.up[i];
@@ -12,6 +13,7 @@ static __global__ void forward_kernel(swiglu_back_args a)
 
 static __global__ void back_kernel(swiglu_back_args a)
 {
+	cuda_await_previous();
 	size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 	if (i >= a.n)
 		return;

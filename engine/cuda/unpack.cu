@@ -94,6 +94,7 @@ struct block_shape {
 
 template <class T, int TYPE> static __global__ void unpack_kernel(unpack_args a, block_shape shape)
 {
+	cuda_await_previous();
 	size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 	if (at >= a.n)
 		return;

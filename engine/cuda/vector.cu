@@ -16,6 +16,7 @@ static dim3 blocks_for(size_t n)
 
 static __global__ void add_kernel(add_args a)
 {
+	cuda_await_previous();
 	size_t i = element_index();
 	if (i < a.n)
 		a.out[i] = a.a[i] + a.b[i];
@@ -30,6 +31,7 @@ cudaError_t cuda_add(const add_args *a, cudaStream_t stream)
 
 static __global__ void scale_kernel(scale_args a)
 {
+	cuda_await_previous();
 	size_t i = element_index();
 	if (i < a.n)
 		a.x[i] *= a.factor;
@@ -44,6 +46,7 @@ cudaError_t cuda_scale(const scale_args *a, cudaStream_t stream)
 
 static __global__ void narrow_kernel(narrow_args a)
 {
+	cuda_await_previous();
 	size_t i = element_index();
 	if (i < a.n)
 		static_cast<bf16 *>(a.to)[i] = from_float<bf16>(a.from[i]);

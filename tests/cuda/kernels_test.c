@@ -378,12 +378,12 @@ TEST(cuda_kernels, random_numbers)
 
 static int argmax_of(const float *x, int n)
 {
-	int got = -2;
-	struct argmax_args a = {.x = device_put(x, (size_t)n * sizeof *x), .n = n, .out = device_put(NULL, sizeof got)};
+	unsigned long long got = 0;
+	struct argmax_args a = {.x = device_put(x, (size_t)n * sizeof *x), .n = n, .out = device_put(&got, sizeof got)};
 	CHECK_INT(cuda_argmax(&a, 0), cudaSuccess);
 	device_get(&got, a.out, sizeof got);
 	device_free_all();
-	return got;
+	return argmax_index(got);
 }
 
 TEST(cuda_kernels, argmax)
@@ -401,6 +401,10 @@ TEST(cuda_kernels, argmax)
 		CHECK_INT(argmax_of(x, 1000), 0);
 		x[N - 1] = 0;
 		CHECK_INT(argmax_of(x, N), N - 1);
+		x[N - 2] = -0.0f; /* no less than 0 */
+		CHECK_INT(argmax_of(x, N), N - 2);
+		x[N - 3] = 1e-40f;
+		CHECK_INT(argmax_of(x, N), N - 3);
 		x[17] = NAN;
 		CHECK_INT(argmax_of(x, N), -1);
 		x[17] = -INFINITY;

@@ -12,6 +12,7 @@ enum state { READY, AT_BARRIER, IN_COLLECTIVE, DONE };
 struct thread {
 	uint3 index; /* threadIdx */
 	state is;
+	bool awaited; /* what ran before this kernel */
 	cudaemu_site site; /* of what it waits for */
 	cudaemu_vote vote;
 	bool value;
@@ -105,6 +106,11 @@ static void release_barrier(void)
 	cudaemu_now.barrier_time = cudaemu_clock_advance();
 	for (int i = 0; i < block.n; i++)
 		block.at[i].is = READY;
+}
+
+void cudaemu_await_previous(void)
+{
+	block.at[current()].awaited = true;
 }
 
 /* ---- collectives of a warp ---------------------------------------------------------------------------------------- */
@@ -231,6 +237,8 @@ void cudaemu_mma_bf16(float d[4], const unsigned a[4], const unsigned b[2], cons
 static void run_thread(void)
 {
 	block.kernel->thread();
+	if (block.kernel->awaits && !block.at[current()].awaited)
+		cudaemu_fault("overlap", "ends without having waited for what ran before its kernel");
 	block.at[current()].is = DONE;
 	fiber_leave();
 }
@@ -260,6 +268,7 @@ static void run_block(void)
 		block.warp_time[w] = cudaemu_clock();
 	for (int i = 0; i < block.n; i++) {
 		block.at[i].is = READY;
+		block.at[i].awaited = false;
 		fiber_prepare(i, run_thread);
 	}
 	for (;;) {

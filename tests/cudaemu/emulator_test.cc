@@ -85,11 +85,11 @@ TEST(cudaemu, sums_of_a_block)
 	for (int way = 0; way < 3; way++) {
 		out.put({0, 0, 0, 0});
 		if (way == 0)
-			CUDA_LAUNCH(sum_by_tree, 4, 256, 0, 0, in.data, out.data);
+			CUDAEMU_LAUNCH(sum_by_tree, 4, 256, 0, 0, in.data, out.data);
 		else if (way == 1)
-			CUDA_LAUNCH(sum_by_shuffles, 4, 256, 0, 0, in.data, out.data);
+			CUDAEMU_LAUNCH(sum_by_shuffles, 4, 256, 0, 0, in.data, out.data);
 		else
-			CUDA_LAUNCH(sum_by_atomics, 4, 256, 0, 0, in.data, out.data);
+			CUDAEMU_LAUNCH(sum_by_atomics, 4, 256, 0, 0, in.data, out.data);
 		CHECK_INT(cudaGetLastError(), cudaSuccess);
 		std::vector<int> got = out.get();
 		for (int b = 0; b < 4; b++) {
@@ -112,7 +112,7 @@ TEST(cudaemu, three_dimensions)
 {
 	cudaemu_reset(&cudaemu_usual_machine);
 	device_array<int> out(2 * 3 * 2 * 5 * 3 * 2);
-	CUDA_LAUNCH(where_am_i, dim3(2, 3, 2), dim3(5, 3, 2), 0, 0, out.data);
+	CUDAEMU_LAUNCH(where_am_i, dim3(2, 3, 2), dim3(5, 3, 2), 0, 0, out.data);
 	std::vector<int> got = out.get();
 	for (int i = 0; i < (int)got.size(); i++)
 		CHECK_INT(got[(size_t)i], i / 30 / 6 * 1000 + i / 30 / 2 % 3 * 100 + i % 30 / 15 * 10 + i % 30 / 5 % 3);
@@ -142,7 +142,7 @@ TEST(cudaemu, shared_memory_of_the_launch)
 {
 	cudaemu_reset(&cudaemu_usual_machine);
 	device_array<float> out(64 + 16);
-	CUDA_LAUNCH(rotate_in_warps, 1, 64, 64 * sizeof(float), 0, out.data, 3);
+	CUDAEMU_LAUNCH(rotate_in_warps, 1, 64, 64 * sizeof(float), 0, out.data, 3);
 	std::vector<float> got = out.get();
 	for (int t = 0; t < 64; t++)
 		CHECK_NEAR(got[(size_t)t], 3 * (t / 32 * 32 + (t + 1) % 32) + 3, TOL_EXACT);
@@ -168,7 +168,7 @@ TEST(cudaemu, votes_and_shuffles)
 {
 	cudaemu_reset(&cudaemu_usual_machine);
 	device_array<unsigned> out(64 * 6);
-	CUDA_LAUNCH(votes, 1, 64, 0, 0, out.data);
+	CUDAEMU_LAUNCH(votes, 1, 64, 0, 0, out.data);
 	std::vector<unsigned> got = out.get();
 	for (int t = 0; t < 64; t++) {
 		const unsigned *v = &got[(size_t)t * 6];
@@ -205,7 +205,7 @@ TEST(cudaemu, matrix_instruction)
 		v = (float)rng_normal(&rng);
 	CHECK_INT(cudaMemcpy(a.data, x.data(), 512, cudaMemcpyHostToDevice), cudaSuccess);
 	CHECK_INT(cudaMemcpy(b.data, y.data(), 256, cudaMemcpyHostToDevice), cudaSuccess);
-	CUDA_LAUNCH(one_tile, 1, 32, 0, 0, a.data, b.data, d.data);
+	CUDAEMU_LAUNCH(one_tile, 1, 32, 0, 0, a.data, b.data, d.data);
 	std::vector<float> got = d.get();
 	for (int i = 0; i < 16; i++)
 		for (int j = 0; j < 8; j++) {
@@ -265,9 +265,9 @@ TEST(cudaemu, work_waits_until_it_is_waited_for)
 	CHECK_INT(cudaMalloc(&x, sizeof *x), cudaSuccess);
 	*pinned = 4;
 	CHECK_INT(cudaMemcpyAsync(x, pinned, sizeof *x, cudaMemcpyHostToDevice, a), cudaSuccess);
-	CUDA_LAUNCH(add_one, 1, 32, 0, a, x, 1);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 0, a, x, 1);
 	CHECK_INT(cudaEventRecord(half_way, a), cudaSuccess);
-	CUDA_LAUNCH(add_one, 1, 32, 0, a, x, 1);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 0, a, x, 1);
 	CHECK_INT(cudaStreamWaitEvent(b, half_way, 0), cudaSuccess);
 	CHECK_INT(cudaMemcpyAsync(pinned, x, sizeof *x, cudaMemcpyDeviceToHost, b), cudaSuccess);
 	CHECK_INT(*pinned, 4); /* nobody has waited */
@@ -292,8 +292,8 @@ TEST(cudaemu, graphs_repeat_what_was_recorded)
 	CHECK_INT(cudaMalloc(&x, sizeof *x), cudaSuccess);
 	CHECK_INT(cudaMemset(x, 0, sizeof *x), cudaSuccess);
 	CHECK_INT(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal), cudaSuccess);
-	CUDA_LAUNCH(add_one, 1, 32, 0, s, x, 1);
-	CUDA_LAUNCH(add_one, 1, 32, 0, s, x, 1);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 0, s, x, 1);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 0, s, x, 1);
 	CHECK_INT(cudaStreamSynchronize(s), cudaErrorStreamCaptureUnsupported);
 	CHECK_INT(cudaStreamEndCapture(s, &graph), cudaSuccess);
 	CHECK_INT(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
@@ -332,20 +332,20 @@ TEST(cudaemu, failures_come_as_planned)
 	CHECK_INT(cudaMalloc(&p, 8), cudaSuccess);
 	cudaemu_lose_device(2, cudaErrorIllegalAddress);
 	CHECK_INT(cudaMemset(p, 0, 8), cudaSuccess);
-	CUDA_LAUNCH(add_one, 1, 32, 0, 0, (int *)p, 1);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 0, 0, (int *)p, 1);
 	CHECK_INT(cudaDeviceSynchronize(), cudaSuccess);
-	CUDA_LAUNCH(add_one, 1, 32, 0, 0, (int *)p, 1);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 0, 0, (int *)p, 1);
 	CHECK_INT(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
 	CHECK_INT(cudaMalloc(&p, 8), cudaErrorIllegalAddress);
 	cudaemu_reset(&cudaemu_usual_machine);
-	CUDA_LAUNCH(add_one, 1, 1025, 0, 0, (int *)NULL, 0);
+	CUDAEMU_LAUNCH(add_one, 1, 1025, 0, 0, (int *)NULL, 0);
 	CHECK_INT(cudaGetLastError(), cudaErrorInvalidConfiguration);
-	CUDA_LAUNCH(add_one, dim3(1, 65536), 32, 0, 0, (int *)NULL, 0);
+	CUDAEMU_LAUNCH(add_one, dim3(1, 65536), 32, 0, 0, (int *)NULL, 0);
 	CHECK_INT(cudaGetLastError(), cudaErrorInvalidConfiguration);
-	CUDA_LAUNCH(add_one, 1, 32, 49153, 0, (int *)NULL, 0);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 49153, 0, (int *)NULL, 0);
 	CHECK_INT(cudaGetLastError(), cudaErrorInvalidValue);
 	CHECK_INT(cudaFuncSetAttribute(add_one, cudaFuncAttributeMaxDynamicSharedMemorySize, 60000), cudaSuccess);
-	CUDA_LAUNCH(add_one, 1, 32, 49153, 0, (int *)NULL, 0);
+	CUDAEMU_LAUNCH(add_one, 1, 32, 49153, 0, (int *)NULL, 0);
 	CHECK_INT(cudaGetLastError(), cudaSuccess);
 	CHECK_INT(cudaFuncSetAttribute(add_one, cudaFuncAttributeMaxDynamicSharedMemorySize, 99 * 1024 + 1), cudaErrorInvalidValue);
 }

@@ -222,7 +222,7 @@ static float host_floats[64] __attribute__((aligned(256)));
 	{                                                                                                            \
 		float *out = device_floats(64);                                                                          \
 		(void)out;                                                                                               \
-		CUDA_LAUNCH(name, 2, threads, 0, 0, __VA_ARGS__);                                                        \
+		CUDAEMU_LAUNCH(name, 2, threads, 0, 0, __VA_ARGS__);                                                     \
 		cudaDeviceSynchronize();                                                                                 \
 	}
 PLANT(write_past_shared, 32, 1)
@@ -253,28 +253,28 @@ PLANT(too_much_shared, 32, out)
 static void plant_write_just_past_the_end(void)
 {
 	float *p = device_floats(1); /* 12 more bytes of its alignment */
-	CUDA_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
+	CUDAEMU_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
 	cudaFree(p);
 }
 
 static void plant_write_before(void)
 {
 	float *p = device_floats(64);
-	CUDA_LAUNCH(write_at, 1, 32, 0, 0, p, -1LL);
+	CUDAEMU_LAUNCH(write_at, 1, 32, 0, 0, p, -1LL);
 	cudaFree(p);
 }
 
 static void plant_use_after_free(void)
 {
 	float *p = device_floats(60);
-	CUDA_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
+	CUDAEMU_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
 	cudaFree(p);
-	CUDA_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
+	CUDAEMU_LAUNCH(write_at, 1, 32, 0, 0, p, 1LL);
 }
 
 static void plant_host_argument(void)
 {
-	CUDA_LAUNCH(write_at, 1, 32, 0, 0, host_floats + 1, 1LL);
+	CUDAEMU_LAUNCH(write_at, 1, 32, 0, 0, host_floats + 1, 1LL);
 }
 
 static void plant_host_reads_device(void)
@@ -296,6 +296,12 @@ static void plant_copy_the_wrong_way(void)
 {
 	float *p = device_floats(64);
 	cudaMemcpy(p, host_floats, sizeof host_floats, cudaMemcpyDeviceToHost);
+}
+
+static void plant_never_waits(void)
+{
+	CUDA_LAUNCH(write_at, 1, 32, 0, 0, device_floats(64), 1LL);
+	cudaDeviceSynchronize();
 }
 
 static void plant_stream_after_destroy(void)
@@ -342,6 +348,7 @@ static const struct fault {
 	{"host code reads device memory", plant_host_reads_device, "host-access", "byte 12 of allocation 1"},
 	{"copy more than there is", plant_copy_too_much, "copy", "cudaMemcpy"},
 	{"copy the wrong way", plant_copy_the_wrong_way, "copy", "is said to be"},
+	{"a kernel that does not wait for the one before", plant_never_waits, "overlap", "thread (0, 0, 0)"},
 	{"a stream after its end", plant_stream_after_destroy, "stream", "destroyed"},
 };
 

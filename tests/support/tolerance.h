@@ -9,6 +9,7 @@
 #define TOL_MARGIN 1e-3     /* a greedy choice closer than this may differ: half of what two logits may be off, and float32 order */
 #define TOL_ATTENDED_BF16 4e-2 /* the same with q, k, v and weights rounded to 8 bits: scores of magnitude 4 move by 2^-9 each, a few times */
 #define TOL_BF16_REL 2e-2   /* operands with 8 bits (2^-9 each), a few layers: root mean square of logits, and means */
+#define TOL_BF16_TRAINED_REL 5e-2 /* losses of the next updates with such weights: Adam turns each difference of a gradient into one of a step */
 #define TOL_NORM_REL 2e-5   /* norms of cached keys and values, relative to the row's largest: float32 states after many layers */
 #define TOL_ROW_SUM 1e-5    /* a float32 softmax over 8192 keys sums to 1 within n * eps / 2 in the worst case */
 #define TOL_GOLDEN 5e-7    /* shares kept as float32 against float64, and their ratio */

@@ -71,6 +71,7 @@ struct cudaemu_launch_request {
 	cudaStream_t stream;
 	const void *arguments; /* where the captured arguments lie: searched for host pointers */
 	size_t n_argument_bytes;
+	bool awaits;                  /* every thread must call cudaemu_await_previous() */
 	std::function<void()> thread; /* runs one thread */
 };
 void cudaemu_queue_kernel(const cudaemu_launch_request &request);
@@ -86,14 +87,21 @@ template <class T> void cudaemu_clear_padding(T &argument)
 #endif
 }
 
+/* Kernels of one stream may overlap on a device (engine/cuda/launch.h). Here they do not, but one that never waits is found. */
+void cudaemu_await_previous(void);
+
+/* A launch without that rule, for kernels of tests. */
+#define CUDAEMU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                            \
+	cudaemu_launch(#kernel, false, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+
 /* What CUDA_LAUNCH becomes. Arguments become the kernel's parameters now, as a launch does it. Errors are found by cudaGetLastError(). */
 template <class... P, class... A>
-void cudaemu_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, A &&...argument)
+void cudaemu_launch(const char *name, bool awaits, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, A &&...argument)
 {
 	std::tuple<P...> arguments(static_cast<P>(argument)...);
 	std::apply([](P &...p) { (cudaemu_clear_padding(p), ...); }, arguments);
 	cudaemu_queue_kernel({name, (const void *)kernel, grid, block, shared_bytes, stream, &arguments, sizeof arguments,
-		[=] { std::apply(kernel, arguments); }});
+		awaits, [=] { std::apply(kernel, arguments); }});
 }
 
 /* ---- symbols ---- */
