@@ -50,6 +50,9 @@ struct measure_options {
 	struct measure_timings *timings;   /* filled, all but load; or NULL */
 };
 
+/* Are o's methods names that can be measured, and not too many? ERR_USE, ERR_LIMIT. */
+int measure_check_methods(const struct measure_options *o, struct err *e);
+
 /* Measures one prompt. *out is the finished capture (the caller's reference).
  * Refuses before the model runs: a prompt or given response that the context cannot hold (ERR_LIMIT), more memory
  * than there is (ERR_MEMORY, with figures), an unknown method or modules of another shape (ERR_USE). A stop while

@@ -334,7 +334,7 @@ static int open_session(struct run *r, struct err *e)
 
 static int measure(struct run *r, const char *text, size_t n_bytes, struct err *e)
 {
-	int rc = plan_check_methods(r->o, e);
+	int rc = measure_check_methods(r->o, e);
 	if (!rc)
 		rc = check_modules(r, e);
 	if (!rc)

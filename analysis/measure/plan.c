@@ -9,6 +9,7 @@
 
 static const char *const value_map[] = {"value_l2", "value_l1_wo", "value_l2_wo"};
 static const int preset_window[] = {8, 32, 64}; /* what published settings use */
+enum { MAX_NAMED_WINDOW = MAX_WINDOW - 3 }; /* beside snapkv's own, TOVA's and H2O's */
 enum { N_VALUE = sizeof value_map / sizeof *value_map, N_PRESET_WINDOW = sizeof preset_window / sizeof *preset_window };
 
 /* Rows of "snapkv_w<rows>"; 0 when it is no such name. */
@@ -29,7 +30,7 @@ static bool is_value_map(const char *name)
 	return false;
 }
 
-int plan_check_methods(const struct measure_options *o, struct err *e)
+int measure_check_methods(const struct measure_options *o, struct err *e)
 {
 	int n_window = 0;
 	for (int i = 0; o->method && i < o->n_method; i++) {
@@ -38,8 +39,8 @@ int plan_check_methods(const struct measure_options *o, struct err *e)
 		if (!method_find(name) && !rows_of_name(name) && !is_value_map(name))
 			return err_set(e, ERR_USE, "\"%s\" is no method that can be measured", name);
 	}
-	if (n_window > MAX_WINDOW - 4)
-		return err_set(e, ERR_LIMIT, "%d windows of SnapKV, the limit is %d", n_window, MAX_WINDOW - 4);
+	if (n_window > MAX_NAMED_WINDOW)
+		return err_set(e, ERR_LIMIT, "%d windows of SnapKV, the limit is %d", n_window, MAX_NAMED_WINDOW);
 	return 0;
 }
 

@@ -77,7 +77,6 @@ static inline float *block_floats(struct block *b)
 
 /* ---- plan.c: what is measured ---- */
 bool run_wants(const struct run *r, const char *method);
-int plan_check_methods(const struct measure_options *o, struct err *e);
 /* Windows and their names (slots without blocks yet are not made): fills win. */
 int plan_windows(struct run *r, struct err *e);
 /* Maps (n_layer, n_head, n) that a run holds at its end, for the estimate. */

@@ -93,6 +93,9 @@ TEST(command_train, wrong_use_and_bad_files)
 	program_run(&r, NULL, "train", "-m", tiny(), "--prompts", write_text("few.txt", "a b"), "-o", out, "-q", NULL);
 	CHECK_PROGRAM_ERROR(&r, 1, "no usable prompts: 1 shorter than 48 tokens (first: ");
 	program_free(&r);
+	program_run(&r, NULL, "train", "-m", tiny(), "--prompts", prompts(), "-o", "/dev/full", "-q", NULL);
+	CHECK_PROGRAM_ERROR(&r, 1, "/dev/full: is no regular file"); /* before anything is trained or written beside it */
+	program_free(&r);
 	write_text("never.safetensors.checkpoint", "half");
 	program_run(&r, NULL, "train", "-m", tiny(), "--prompts", prompts(), "-o", out, "-q", NULL);
 	CHECK_PROGRAM_ERROR(&r, 1, "--resume goes on with it");

@@ -67,6 +67,8 @@ TEST(command_usage, wrong_use_is_status_2_and_one_line)
 		{{"frobnicate"}, "kvglass: frobnicate: unknown command; kvglass --help lists them"},
 		{{"--jsn"}, "kvglass: --jsn: unknown option"},
 		{{"run", "--budget", "abc"}, "kvglass run: --budget abc: not a whole number"},
+		{{"run", "-mm", "-px", "--methods", "snapkv,nope"}, "kvglass run: --methods: \"nope\" is no method that can be measured"},
+		{{"run", "-mm", "-px", "-o-"}, "kvglass run: -o -: standard output has the results already"},
 		{{"run", "--figure", "curves"}, "kvglass run: --figure belongs to export, not to run"},
 		{{"run"}, "kvglass run: no model: -m MODEL names a .gguf file or a Hugging Face folder"},
 		{{"run", "-m", "x.gguf"}, "kvglass run: no prompt: -f FILE or -p TEXT gives one"},

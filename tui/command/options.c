@@ -73,9 +73,12 @@ static int check_range(const struct option_info *info, double value, struct err 
 
 static int set_whole(const struct option_info *info, const char *text, size_t n, int64_t *out, struct err *e)
 {
-	if (!read_whole(text, n, out))
-		return err_set(e, ERR_USE, "%.*s: not a whole number", (int)(n < 60 ? n : 60), text);
-	return check_range(info, (double)*out, e);
+	if (read_whole(text, n, out))
+		return check_range(info, (double)*out, e);
+	int shown = (int)(n < 60 ? n : 60);
+	if (n > 0 && strspn(text, "0123456789") >= n) /* of more digits than any limit */
+		return err_set(e, ERR_USE, "%.*s: must be %.16g or less", shown, text, info->high);
+	return err_set(e, ERR_USE, "%.*s: not a whole number", shown, text);
 }
 
 static int set_real(const struct option_info *info, const char *text, double *out, struct err *e)
@@ -181,25 +184,27 @@ static int set_texts(const char *text, struct option_texts *out, struct err *e)
 	return 0;
 }
 
+static void free_texts(struct option_texts *texts)
+{
+	for (int i = 0; i < texts->n; i++)
+		free(texts->item[i]);
+	free(texts->item);
+}
+
 static int set_wholes(const struct option_info *info, const char *text, struct option_wholes *out, struct err *e)
 {
-	const char *whole = text;
-	int n = n_items(text);
-	out->item = calloc((size_t)n, sizeof *out->item);
-	if (!out->item)
-		return err_set(e, ERR_MEMORY, "no memory for a list of %d", n);
-	for (out->n = 0; out->n < n; out->n++) {
-		size_t length = strcspn(text, ",");
-		int64_t value;
-		if (length == 0)
-			return err_set(e, ERR_USE, "%.60s: item %d of the list is empty", whole, out->n + 1);
-		int rc = set_whole(info, text, length, &value, e);
-		if (rc)
-			return rc;
+	struct option_texts items = {0};
+	int rc = set_texts(text, &items, e);
+	out->item = rc ? NULL : calloc((size_t)items.n, sizeof *out->item);
+	if (!rc && !out->item)
+		rc = err_set(e, ERR_MEMORY, "no memory for a list of %d", items.n);
+	for (out->n = 0; out->n < items.n && !rc; out->n++) {
+		int64_t value = 0;
+		rc = set_whole(info, items.item[out->n], strlen(items.item[out->n]), &value, e);
 		out->item[out->n] = (int)value;
-		text += length + 1;
 	}
-	return 0;
+	free_texts(&items);
+	return rc;
 }
 
 /* The error begins with the value; the caller knows the option's name. Lists that were begun are freed by options_free(). */
@@ -258,9 +263,7 @@ static void free_list(struct options *o, enum option_id id)
 	void *field = (char *)o + field_offset[id];
 	if (option_table[id].type == OPTION_TEXTS) {
 		struct option_texts *texts = field;
-		for (int i = 0; texts->item && i < texts->n; i++)
-			free(texts->item[i]);
-		free(texts->item);
+		free_texts(texts);
 		*texts = (struct option_texts){NULL, 0};
 	} else if (option_table[id].type == OPTION_WHOLES) {
 		struct option_wholes *wholes = field;

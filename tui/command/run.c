@@ -1,14 +1,12 @@
 /* kvglass run: the analysis without a screen. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "analysis/compare.h"
 #include "analysis/measure.h"
 #include "export/table.h"
 #include "tui/command/command.h"
+#include "tui/command/output.h"
 #include "tui/command/prompt.h"
 #include "tui/command/run_evict.h"
 #include "tui/command/settings.h"
@@ -42,6 +40,11 @@ static int check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "prompt and response cannot both come from standard input");
 	if (o->window == 0)
 		return err_set(e, ERR_USE, "--window 0: SnapKV looks at one row at least");
+	if (o->output && output_check_word(o->output, e))
+		return ERR_USE;
+	const struct measure_options methods = {.method = (const char *const *)o->methods.item, .n_method = o->methods.n};
+	if (o->methods.n && measure_check_methods(&methods, e))
+		return err_prefix(e, "--methods");
 	return settings_check(o, e);
 }
 
@@ -54,24 +57,6 @@ static int check_budgets(const struct options *o, struct err *e)
 			return err_set(e, ERR_USE, "budget %d: nothing to choose, the first %d and the last %d tokens are kept anyway",
 				o->budgets.item[i], p.select.sink, p.select.window);
 	return 0;
-}
-
-/* A name that cannot be written is better known now than when the run is over. Whether the disk has room only the end tells. */
-static int check_output(const char *path, struct err *e)
-{
-	struct stat st;
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	if (!folder)
-		return err_set(e, ERR_MEMORY, "no memory for a path");
-	int rc = 0;
-	bool exists = stat(path, &st) == 0;
-	if (exists && S_ISDIR(st.st_mode))
-		rc = err_set(e, ERR_SYSTEM, "%s: is a folder", path);
-	else if (!(exists && !S_ISREG(st.st_mode)) && access(folder, W_OK | X_OK)) /* pipes and devices are not replaced */
-		rc = err_set(e, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-	free(folder);
-	return rc;
 }
 
 static int load(struct job *job, struct err *e)
@@ -261,7 +246,7 @@ static int work(struct job *job, struct err *e)
 	const struct options *o = job->o;
 	int rc = check_budgets(o, e);
 	if (!rc && o->output)
-		rc = check_output(o->output, e);
+		rc = output_check(o->output, OUTPUT_ANYTHING, e);
 	if (!rc)
 		rc = prompt_read(&job->prompt, o, e);
 	if (!rc && o->response)

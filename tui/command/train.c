@@ -7,8 +7,8 @@
 #include "engine/file.h"
 #include "engine/train.h"
 #include "tui/command/command.h"
+#include "tui/command/output.h"
 #include "tui/command/prompt.h"
-#include "tui/command/settings.h"
 #include "tui/command/settings.h"
 #include "tui/command/terminal.h"
 #include "tui/command/train_judge.h"
@@ -40,6 +40,8 @@ static int check(const struct options *o, struct err *e)
 		return err_set(e, ERR_USE, "-l untrained: training without -l begins there");
 	if (!o->output)
 		return err_set(e, ERR_USE, "no place for the modules: -o names a .safetensors file");
+	if (output_check_word(o->output, e))
+		return ERR_USE;
 	if (o->chat && o->raw)
 		return err_set(e, ERR_USE, "--chat and --raw exclude each other");
 	return settings_projections(&targets, &o->targets, "--targets", e);
@@ -108,6 +110,8 @@ static int check_memory(const struct job *job, struct err *e)
 static int open_all(struct job *job, struct err *e)
 {
 	const struct options *o = job->o;
+	if (output_check(o->output, OUTPUT_FILE, e)) /* the checkpoint and the log come to lie beside it */
+		return ERR_SYSTEM;
 	if (asprintf(&job->checkpoint, "%s.checkpoint", o->output) < 0 || asprintf(&job->log_path, "%s.log", o->output) < 0)
 		return err_set(e, ERR_MEMORY, "no memory for a path");
 	if (!o->resume && access(job->checkpoint, F_OK) == 0)
