@@ -329,19 +329,20 @@ void regions_numbers(const struct regions *r, int method, struct scope s, const 
 {
 	size_t n = (size_t)r->n_region;
 	double *room = calloc(4 * n, sizeof *room);
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct region_numbers){NAN, NAN, NAN, NAN, NAN};
+	if (!room)
+		return;
 	struct tally t = {.kept = room, .covered = room + n, .truth = room + 2 * n, .tokens = room + 3 * n};
 	int first = s.layer < 0 ? 0 : s.layer, last = s.layer < 0 ? r->capture->n_layer - 1 : s.layer;
 	bool one = s.layer >= 0 && s.kv_head >= 0;
-	for (int layer = first; room && layer <= last; layer++, t.n_layer++) {
+	for (int layer = first; layer <= last; layer++, t.n_layer++) {
 		for (int unit = one ? s.kv_head : 0; unit < (one ? s.kv_head + 1 : r->n_unit); unit++)
 			tally_head(r, &t, method, layer, unit, k ? k[layer * r->n_unit + unit] : 0);
 		for (size_t i = 0; i < n; i++)
 			t.tokens[i] += r->tokens[(size_t)layer * n + i];
 	}
 	for (size_t i = 0; i < n; i++) {
-		out[i] = (struct region_numbers){NAN, NAN, NAN, NAN, NAN};
-		if (!room)
-			continue;
 		out[i].tokens = t.tokens[i] / t.n_layer;
 		out[i].kept = t.kept[i] / t.n_head;
 		out[i].share = t.n_kept > 0 ? t.kept[i] / t.n_kept : NAN;

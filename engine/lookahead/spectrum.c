@@ -126,9 +126,10 @@ int lora_spectrum(const struct lora *l, double *out, struct err *e)
 	size_t n = (size_t)r * (size_t)r;
 	if (r > LORA_MAX_SPECTRUM)
 		return err_set(e, ERR_LIMIT, "singular values of rank %d: up to %d are computed", r, LORA_MAX_SPECTRUM);
-	double *gram_a = malloc(4 * n * sizeof *gram_a), *gram_b = gram_a + n, *vectors = gram_b + n, *room = vectors + n;
+	double *gram_a = malloc(4 * n * sizeof *gram_a);
 	if (!gram_a)
 		return err_set(e, ERR_MEMORY, "out of memory for singular values of rank %d", r);
+	double *gram_b = gram_a + n, *vectors = gram_b + n, *room = vectors + n;
 	cross_rows(l->a, r, l->a, r, l->n_in, gram_a);
 	cross_columns(l->b, r, l->b, r, l->n_out, gram_b);
 	diagonalise(gram_a, r, vectors);
