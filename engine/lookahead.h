@@ -47,8 +47,8 @@ struct lookahead_load_options {
  * qproj, ...); A or B the word a, b, loraA, or lora_down, lora_up. The rank is in the settings or the shorter side of each
  * adapter. A tensor of no layer and no projection is the embedding. Either orientation; a square matrix only under its written name.
  *
- * Alpha: o->alpha; a scalar `<adapter>.alpha` beside a pair; metadata kvglass.alpha, lora_alpha or alpha; else, for files of other
- * names, the adapter_config.json of the same folder (PEFT: r, lora_alpha, rank_pattern, alpha_pattern, use_rslora,
+ * Alpha: o->alpha; a scalar `<adapter>.alpha` beside a pair; metadata kvglass.alpha, lora_alpha or alpha; else, for files without
+ * kvglass.alpha, the adapter_config.json of the same folder (PEFT: r, lora_alpha, rank_pattern, alpha_pattern, use_rslora,
  * base_model_name_or_path). Where ranks differ, each adapter's scale is alpha over its own rank, as PEFT has it.
  *
  * path may be a folder as PEFT writes it (lookahead_file()).
