@@ -24,10 +24,17 @@ int variants_list(const struct protocol *p, struct variant out[VARIANT_MAX]);
  * reduced or pooled. */
 bool variants_apply(const struct evaluation *ev, int method);
 
-/* The rank of a candidate in every head of the scope (layer by layer, unit by unit) under each variant: rank (heads,
- * n). `method` is one that variants_apply to. Stage "token": heads. */
-int variants_ranks(const struct evaluation *ev, int method, struct scope s, int position, const struct variant *list,
-	int n, const struct progress *progress, int *rank, struct err *e);
+struct variants_question {
+	int method; /* one that variants_apply to */
+	struct scope scope;
+	int position; /* a candidate's */
+	const struct variant *list; /* (n) */
+	int n;
+};
+/* The candidate's rank in every head of the scope (layer by layer, unit by unit) under each variant: rank (heads, n).
+ * Stage "token": heads. */
+int variants_ranks(const struct evaluation *ev, const struct variants_question *q, const struct progress *progress, int *rank,
+	struct err *e);
 
 /* The candidate's lift in every row of a method's map: out (n_layer, n_head). NaN where a row has no mass on the
  * candidates. `method` has rows. */

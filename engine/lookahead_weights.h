@@ -25,9 +25,14 @@ struct near_token {
 	int32_t id;   /* -1: none */
 	float cosine;
 };
-/* For every soft token the n_near rows of the model's embedding with the largest cosine, best first: out (n_lookahead, n_near).
- * Stage "vocabulary". mean_norm (or NULL) receives the vocabulary's mean row norm, to hold the soft tokens' norms against. */
-int lookahead_nearest(const struct lookahead *l, const struct model *m, int n_near, int n_threads, struct near_token *out,
-	double *mean_norm, const struct progress *progress, struct err *e);
+struct nearest_request {
+	int n_near;             /* rows of the vocabulary for each soft token */
+	int n_threads;          /* 0: as many as this process may use */
+	struct near_token *out; /* (n_lookahead, n_near) */
+	double *mean_norm;      /* or NULL: receives the vocabulary's mean row norm, to hold the soft tokens' norms against */
+	const struct progress *progress; /* stage "vocabulary" */
+};
+/* For every soft token the rows of the model's embedding with the largest cosine, best first. */
+int lookahead_nearest(const struct lookahead *l, const struct model *m, const struct nearest_request *r, struct err *e);
 
 #endif

@@ -81,10 +81,11 @@ static int rank_of(const float *score, int first, int n, int position)
 	return before;
 }
 
-int variants_ranks(const struct evaluation *ev, int method, struct scope s, int position, const struct variant *list,
-	int n, const struct progress *progress, int *rank, struct err *e)
+int variants_ranks(const struct evaluation *ev, const struct variants_question *q, const struct progress *progress, int *rank,
+	struct err *e)
 {
 	const struct capture *c = evaluation_capture(ev);
+	const struct scope s = q->scope;
 	int first, n_candidate = evaluation_n_candidate(ev, &first), units = evaluation_n_unit(ev), rc = 0;
 	bool one = s.layer >= 0 && s.kv_head >= 0;
 	int layer = s.layer < 0 ? 0 : s.layer, last = s.layer < 0 ? c->n_layer : s.layer + 1;
@@ -95,13 +96,13 @@ int variants_ranks(const struct evaluation *ev, int method, struct scope s, int 
 		rc = err_set(e, ERR_MEMORY, "scores of %d tokens: out of memory", c->n_prompt);
 	for (; !rc && layer < last; layer++)
 		for (int unit = one ? s.kv_head : 0; !rc && unit < (one ? s.kv_head + 1 : units); unit++, done++) {
-			for (int v = 0; !rc && v < n; v++) {
+			for (int v = 0; !rc && v < q->n; v++) {
 				struct score_job job;
-				rc = describe(&job, ev, method, &list[v].score, e);
+				rc = describe(&job, ev, q->method, &q->list[v].score, e);
 				if (rc)
 					break;
 				scoring_unit(&job, layer, unit, scratch, score);
-				rank[done * n + v] = rank_of(score, first, n_candidate, position);
+				rank[done * q->n + v] = rank_of(score, first, n_candidate, q->position);
 			}
 			if (!rc && progress_report(progress, "token", done, total))
 				rc = err_set(e, ERR_CANCELLED, "stopped after %d of %d heads", done, total);

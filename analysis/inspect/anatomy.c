@@ -37,7 +37,9 @@ static int measure(struct anatomy *a, const struct lookahead *l, const struct mo
 	int rc = lookahead_report_make(&a->report, l, m, e);
 	rc = rc ? rc : measure_spectra(a, l, e);
 	rc = rc ? rc : model_weight_norms(m, n_threads, a->weight_norm, progress, e);
-	rc = rc ? rc : lookahead_nearest(l, m, ANATOMY_NEAR, n_threads, a->near, &a->word_norm, progress, e);
+	const struct nearest_request near = {.n_near = ANATOMY_NEAR, .n_threads = n_threads, .out = a->near, .mean_norm = &a->word_norm,
+		.progress = progress};
+	rc = rc ? rc : lookahead_nearest(l, m, &near, e);
 	if (!rc)
 		lookahead_cosines(l, l, a->cosine);
 	return rc;

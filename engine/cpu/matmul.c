@@ -23,28 +23,33 @@ size_t cpu_product_scratch(void)
 	return (size_t)PANEL * DEPTH + (size_t)PANEL * STRETCH; /* the stretch of bf16 is one row of DEPTH, which fits too */
 }
 
+struct panel { /* outputs [first_out, first_out + n_out) for rows [first_row, end_row) */
+	const struct product *p;
+	int first_out, n_out, first_row, end_row;
+};
+
 /* panel[k][o] = weight[first_out + o][first_in + k] for o < n_out, k < n_in; PANEL apart. */
-static void unpack_panel(const struct cpu *c, const struct weight *w, int first_out, int n_out, int first_in, int n_in, float *panel,
-	float *stretch)
+static void unpack_panel(const struct cpu *c, const struct panel *l, int first_in, int n_in, float *panel, float *stretch)
 {
+	const struct weight *w = l->p->weight;
 	size_t row_bytes = tensor_type_bytes(w->type, (uint64_t)w->n_in);
 	for (int at = 0; at < n_in; at += STRETCH) {
 		int n = n_in - at < STRETCH ? n_in - at : STRETCH;
-		const uint8_t *src = w->data + (size_t)first_out * row_bytes + tensor_type_bytes(w->type, (uint64_t)(first_in + at));
-		for (int o = 0; o < n_out; o++)
+		const uint8_t *src = w->data + (size_t)l->first_out * row_bytes + tensor_type_bytes(w->type, (uint64_t)(first_in + at));
+		for (int o = 0; o < l->n_out; o++)
 			c->simd->unpack->unpack[w->type](src + (size_t)o * row_bytes, n, stretch + (size_t)o * STRETCH);
-		struct tile_rows rows = {.data = stretch, .m = n_out, .n = n, .ld = STRETCH};
+		struct tile_rows rows = {.data = stretch, .m = l->n_out, .n = n, .ld = STRETCH};
 		c->simd->unpack->transpose(&rows, panel + (size_t)at * PANEL, PANEL);
 	}
 }
 
 /* The same as bfloat16 and not transposed, rows n_in apart: oneDNN's bf16 products take either way at the same speed. */
-static void unpack_half_panel(const struct cpu *c, const struct weight *w, int first_out, int n_out, int first_in, int n_in,
-	uint16_t *panel, float *stretch)
+static void unpack_half_panel(const struct cpu *c, const struct panel *l, int first_in, int n_in, uint16_t *panel, float *stretch)
 {
+	const struct weight *w = l->p->weight;
 	size_t row_bytes = tensor_type_bytes(w->type, (uint64_t)w->n_in);
-	const uint8_t *src = w->data + (size_t)first_out * row_bytes + tensor_type_bytes(w->type, (uint64_t)first_in);
-	for (int o = 0; o < n_out; o++) {
+	const uint8_t *src = w->data + (size_t)l->first_out * row_bytes + tensor_type_bytes(w->type, (uint64_t)first_in);
+	for (int o = 0; o < l->n_out; o++) {
 		c->simd->unpack->unpack[w->type](src + (size_t)o * row_bytes, n_in, stretch);
 		c->simd->unpack->round_bf16(stretch, n_in, panel + (size_t)o * (size_t)n_in);
 	}
@@ -69,18 +74,13 @@ static int n_panel(const struct product *p)
 	return (p->weight->n_out + PANEL - 1) / PANEL;
 }
 
-struct panel { /* outputs [first_out, first_out + n_out) for rows [first_row, end_row) */
-	const struct product *p;
-	int first_out, n_out, first_row, end_row;
-};
-
 static void multiply_panel(struct cpu *c, const struct panel *l, float *scratch)
 {
 	const struct product *p = l->p;
 	int width = p->weight->n_in;
 	for (int first_in = 0; first_in < width; first_in += DEPTH) {
 		int n_in = width - first_in < DEPTH ? width - first_in : DEPTH;
-		unpack_panel(c, p->weight, l->first_out, l->n_out, first_in, n_in, scratch, scratch + (size_t)PANEL * DEPTH);
+		unpack_panel(c, l, first_in, n_in, scratch, scratch + (size_t)PANEL * DEPTH);
 		for (int row = l->first_row; row < l->end_row; row += ROW_BLOCK) {
 			struct gemm g = {.m = l->end_row - row < ROW_BLOCK ? l->end_row - row : ROW_BLOCK, .n = l->n_out, .k = n_in,
 				.a = p->in + (size_t)row * (size_t)width + first_in, .lda = width, .b = scratch, .ldb = PANEL,
@@ -98,7 +98,7 @@ static void multiply_half_panel(struct cpu *c, const struct panel *l, float *scr
 	uint16_t *panel = (uint16_t *)scratch;
 	for (int first_in = 0; first_in < width; first_in += DEPTH) {
 		int n_in = width - first_in < DEPTH ? width - first_in : DEPTH;
-		unpack_half_panel(c, p->weight, l->first_out, l->n_out, first_in, n_in, panel, scratch + (size_t)PANEL * DEPTH);
+		unpack_half_panel(c, l, first_in, n_in, panel, scratch + (size_t)PANEL * DEPTH);
 		for (int row = l->first_row; row < l->end_row; row += ROW_BLOCK) {
 			struct bf16_gemm g = {.m = l->end_row - row < ROW_BLOCK ? l->end_row - row : ROW_BLOCK, .n = l->n_out, .k = n_in,
 				.a = cpu_half(c, AREA_HALF_ROWS) + (size_t)row * (size_t)width + first_in, .lda = width, .b = panel, .ldb = n_in,

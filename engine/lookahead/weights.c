@@ -162,38 +162,37 @@ static double mean_of(const double *x, int n)
 	return sum / n;
 }
 
-static int run_groups(struct nearest_job *job, const struct lookahead *l, struct threads *pool, int n_near, struct near_token *out,
-	const struct progress *progress, struct err *e)
+static int run_groups(struct nearest_job *job, const struct lookahead *l, struct threads *pool, const struct nearest_request *r,
+	struct err *e)
 {
 	for (int first = 0; first < l->n_lookahead; first += GROUP) {
-		if (progress_report(progress, "vocabulary", first, l->n_lookahead))
+		if (progress_report(r->progress, "vocabulary", first, l->n_lookahead))
 			return err_set(e, ERR_CANCELLED, "stopped while looking for the nearest words");
 		put_soft(l, first, (float *)job->soft);
 		threads_run(pool, (job->model->info.n_vocab + BLOCK - 1) / BLOCK, nearest_piece, job);
 		for (int i = 0; i < GROUP && first + i < l->n_lookahead; i++)
-			choose_best(job, i, n_near, out + (size_t)(first + i) * (size_t)n_near);
+			choose_best(job, i, r->n_near, r->out + (size_t)(first + i) * (size_t)r->n_near);
 	}
-	progress_report(progress, "vocabulary", l->n_lookahead, l->n_lookahead);
+	progress_report(r->progress, "vocabulary", l->n_lookahead, l->n_lookahead);
 	return 0;
 }
 
-int lookahead_nearest(const struct lookahead *l, const struct model *m, int n_near, int n_threads, struct near_token *out,
-	double *mean_norm, const struct progress *progress, struct err *e)
+int lookahead_nearest(const struct lookahead *l, const struct model *m, const struct nearest_request *r, struct err *e)
 {
 	struct threads *pool;
 	size_t n_embd = (size_t)m->info.n_embd, n_vocab = (size_t)m->info.n_vocab;
 	if (l->n_embd != m->info.n_embd)
 		return err_set(e, ERR_USE, "%s: soft tokens of width %d, the model's are %d wide", l->name, l->n_embd, m->info.n_embd);
-	int rc = threads_open(&pool, n_threads > 0 ? n_threads : threads_default_count(), e);
+	int rc = threads_open(&pool, r->n_threads > 0 ? r->n_threads : threads_default_count(), e);
 	if (rc)
 		return rc;
 	float *soft = malloc(n_embd * GROUP * sizeof *soft);
 	struct nearest_job job = {.model = m, .soft = soft, .row = malloc((size_t)threads_count(pool) * n_embd * sizeof *job.row),
 		.cosine = malloc(n_vocab * GROUP * sizeof *job.cosine), .norm = malloc(n_vocab * sizeof *job.norm)};
-	rc = soft && job.row && job.cosine && job.norm ? run_groups(&job, l, pool, n_near, out, progress, e)
+	rc = soft && job.row && job.cosine && job.norm ? run_groups(&job, l, pool, r, e)
 		: (int)err_set(e, ERR_MEMORY, "out of memory for cosines with %zu words", n_vocab);
-	if (!rc && mean_norm)
-		*mean_norm = mean_of(job.norm, m->info.n_vocab);
+	if (!rc && r->mean_norm)
+		*r->mean_norm = mean_of(job.norm, m->info.n_vocab);
 	free(soft);
 	free(job.row);
 	free(job.cosine);

@@ -93,8 +93,7 @@ static int32_t find_joined(const struct bpe *b, const struct vocab *v, const cha
 }
 
 /* The merge of bytes[0 .. l) and bytes[l .. n). */
-static int add_unspelled(
-	struct bpe *b, const struct vocab *v, const char *bytes, size_t l, size_t n, uint32_t rank, struct err *e)
+static int add_unspelled(struct bpe *b, const struct vocab *v, const char *bytes, size_t l, size_t n, uint32_t rank, struct err *e)
 {
 	static const char *const names[] = {"its left part", "its right part", "what it becomes"};
 	int32_t id[] = {vocab_find(v, bytes, l), vocab_find(v, bytes + l, n - l), find_joined(b, v, bytes, n)};
@@ -105,30 +104,29 @@ static int add_unspelled(
 	return add_merge(b, id[0], id[1], rank, id[2], e);
 }
 
-int bpe_add_merge(struct bpe *b, const struct vocab *v, const char *left, size_t n_left, const char *right,
-	size_t n_right, uint32_t rank, struct err *e)
+int bpe_add_merge(struct bpe *b, const struct vocab *v, const struct bpe_merge_text *m, struct err *e)
 {
 	char small[256], *bytes = small;
-	if (n_left + n_right > sizeof small && !(bytes = malloc(n_left + n_right)))
-		return err_set(e, ERR_MEMORY, "merge %u: no memory for its %zu bytes", rank, n_left + n_right);
+	size_t n = m->n_left + m->n_right, l, r;
+	if (n > sizeof small && !(bytes = malloc(n)))
+		return err_set(e, ERR_MEMORY, "merge %u: no memory for its %zu bytes", m->rank, n);
 	int rc = 0;
-	size_t l, r;
-	if (vocab_unspell(left, n_left, bytes, &l) && vocab_unspell(right, n_right, bytes + l, &r))
-		rc = add_unspelled(b, v, bytes, l, l + r, rank, e);
+	if (vocab_unspell(m->left, m->n_left, bytes, &l) && vocab_unspell(m->right, m->n_right, bytes + l, &r))
+		rc = add_unspelled(b, v, bytes, l, l + r, m->rank, e);
 	if (bytes != small)
 		free(bytes);
 	return rc;
 }
 
-int bpe_add_merge_line(
-	struct bpe *b, const struct vocab *v, const char *line, size_t n, uint32_t rank, struct err *e)
+int bpe_add_merge_line(struct bpe *b, const struct vocab *v, const char *line, size_t n, uint32_t rank, struct err *e)
 {
 	const char *space = memchr(line, ' ', n);
 	size_t n_left = space ? (size_t)(space - line) : 0;
 	if (!space || memchr(space + 1, ' ', n - n_left - 1))
 		return err_set(e, ERR_FORMAT, "merge %u (\"%.*s\") is not two tokens with a space between", rank,
 			(int)(n < 60 ? n : 60), line);
-	return bpe_add_merge(b, v, line, n_left, space + 1, n - n_left - 1, rank, e);
+	const struct bpe_merge_text m = {.left = line, .n_left = n_left, .right = space + 1, .n_right = n - n_left - 1, .rank = rank};
+	return bpe_add_merge(b, v, &m, e);
 }
 
 void bpe_find_bytes(struct bpe *b, const struct vocab *v)

@@ -26,16 +26,17 @@ struct bpe {
 
 void bpe_free(struct bpe *b);                            /* safe on a zeroed struct */
 int bpe_reserve(struct bpe *b, size_t n, struct err *e); /* room for n merges, so that adding them need not grow */
-/* The merge of two tokens given in the byte alphabet, as rank; later ones replace earlier ones of the same pair.
- * All three tokens must be in v; ERR_FORMAT otherwise. Texts outside the alphabet can never meet in a word and are
- * passed over. */
-int bpe_add_merge(struct bpe *b, const struct vocab *v, const char *left, size_t n_left, const char *right,
-	size_t n_right, uint32_t rank, struct err *e);
+struct bpe_merge_text { /* two tokens as files spell them, in the byte alphabet */
+	const char *left, *right;
+	size_t n_left, n_right; /* bytes */
+	uint32_t rank;
+};
+/* Later merges replace earlier ones of the same pair. All three tokens must be in v; ERR_FORMAT otherwise. Texts outside the alphabet
+ * can never meet in a word and are passed over. */
+int bpe_add_merge(struct bpe *b, const struct vocab *v, const struct bpe_merge_text *m, struct err *e);
 /* The same from one line, "left right". */
-int bpe_add_merge_line(
-	struct bpe *b, const struct vocab *v, const char *line, size_t n, uint32_t rank, struct err *e);
-void bpe_find_bytes(
-	struct bpe *b, const struct vocab *v); /* fills byte_token; call once, after the vocabulary is complete */
+int bpe_add_merge_line(struct bpe *b, const struct vocab *v, const char *line, size_t n, uint32_t rank, struct err *e);
+void bpe_find_bytes(struct bpe *b, const struct vocab *v); /* fills byte_token; call once, after the vocabulary is complete */
 
 struct bpe_symbol {
 	int32_t id;

@@ -30,11 +30,12 @@ static struct tokenizer *make(const char *const *pattern, bool nfc)
 		rc = vocab_define(&t->vocab, id, &(char){(char)id}, 1, SPELLED_AS_IS, &e);
 	for (size_t i = 0; !rc && i < sizeof merges / sizeof *merges; i++) {
 		char joined[16];
-		size_t n_left = strlen(merges[i][0]), n_right = strlen(merges[i][1]);
+		const struct bpe_merge_text m = {.left = merges[i][0], .n_left = strlen(merges[i][0]), .right = merges[i][1],
+			.n_right = strlen(merges[i][1]), .rank = (uint32_t)i};
 		snprintf(joined, sizeof joined, "%s%s", merges[i][0], merges[i][1]);
-		rc = vocab_define(&t->vocab, id++, joined, n_left + n_right, SPELLED_IN_ALPHABET, &e);
+		rc = vocab_define(&t->vocab, id++, joined, m.n_left + m.n_right, SPELLED_IN_ALPHABET, &e);
 		if (!rc)
-			rc = bpe_add_merge(&t->bpe, &t->vocab, merges[i][0], n_left, merges[i][1], n_right, (uint32_t)i, &e);
+			rc = bpe_add_merge(&t->bpe, &t->vocab, &m, &e);
 	}
 	for (size_t i = 0; !rc && i < 3; i++)
 		rc = tokenizer_add(

@@ -74,7 +74,8 @@ static int read_pair(struct json_scan *s, struct tokenizer *t, uint32_t rank)
 		return rc;
 	if (more)
 		return err_set(s->e, ERR_FORMAT, "model.merges: merge %u is not a pair of strings", rank);
-	return bpe_add_merge(&t->bpe, &t->vocab, left.text, left.n, right.text, right.n, rank, s->e);
+	const struct bpe_merge_text m = {.left = left.text, .n_left = left.n, .right = right.text, .n_right = right.n, .rank = rank};
+	return bpe_add_merge(&t->bpe, &t->vocab, &m, s->e);
 }
 
 static int read_merges(struct json_scan *s, struct tokenizer *t)

@@ -42,7 +42,7 @@ static void check_ranks(const struct capture *c, const struct protocol *p)
 				continue;
 			applied++;
 			for (int j = 4; j < 188; j += 23) {
-				CHECK_INT(variants_ranks(own, m, (struct scope){-1, -1}, j, list, n, NULL, rank, NULL), 0);
+				CHECK_INT(variants_ranks(own, &(struct variants_question){m, {-1, -1}, j, list, n}, NULL, rank, NULL), 0);
 				for (int row = 0; row < c->n_layer * units; row++)
 					CHECK_INT(rank[row * n + v], evaluation_rank(ev, m, row / units, row % units, j));
 			}
@@ -76,10 +76,10 @@ TEST(dossier, scopes_are_parts_of_everything)
 	int n = variants_list(&p, list), m = evaluation_find(ev, "snapkv"), all[3 * 2 * VARIANT_MAX], some[2 * VARIANT_MAX];
 	CHECK_INT(n, 9);
 	CHECK(!strcmp(list[0].label, "mean") && !list[0].pools && !strcmp(list[4].label, "avg 7") && list[4].pools);
-	CHECK_INT(variants_ranks(ev, m, (struct scope){-1, -1}, 100, list, n, NULL, all, NULL), 0);
-	CHECK_INT(variants_ranks(ev, m, (struct scope){1, -1}, 100, list, n, NULL, some, NULL), 0);
+	CHECK_INT(variants_ranks(ev, &(struct variants_question){m, {-1, -1}, 100, list, n}, NULL, all, NULL), 0);
+	CHECK_INT(variants_ranks(ev, &(struct variants_question){m, {1, -1}, 100, list, n}, NULL, some, NULL), 0);
 	CHECK(!memcmp(some, all + 2 * n, (size_t)(2 * n) * sizeof *some));
-	CHECK_INT(variants_ranks(ev, m, (struct scope){2, 1}, 100, list, n, NULL, some, NULL), 0);
+	CHECK_INT(variants_ranks(ev, &(struct variants_question){m, {2, 1}, 100, list, n}, NULL, some, NULL), 0);
 	CHECK(!memcmp(some, all + 5 * n, (size_t)n * sizeof *some));
 	CHECK(!variants_apply(ev, evaluation_find(ev, "oracle")) && !variants_apply(ev, evaluation_find(ev, "keynorm")) &&
 		!variants_apply(ev, evaluation_find(ev, "random")));
@@ -104,7 +104,7 @@ TEST(dossier, can_be_stopped)
 	struct variant list[VARIANT_MAX];
 	int n = variants_list(&p, list), rank[3 * 2 * VARIANT_MAX];
 	struct err e;
-	CHECK_INT(variants_ranks(ev, evaluation_find(ev, "snapkv"), (struct scope){-1, -1}, 100, list, n, &progress, rank, &e),
+	CHECK_INT(variants_ranks(ev, &(struct variants_question){evaluation_find(ev, "snapkv"), {-1, -1}, 100, list, n}, &progress, rank, &e),
 		ERR_CANCELLED);
 	evaluation_close(ev);
 	capture_unref(c);

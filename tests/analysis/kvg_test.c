@@ -128,12 +128,14 @@ struct draft {
 static const int32_t ids[] = {5, 6, 7}, answer[] = {8, 9}, offset[] = {0, 1, 2, 3, 4, 5};
 static float rows[2 * 4 * 3];
 
-static void add(struct draft *d, const char *name, enum st_dtype dtype, const void *data, int n_dim, int64_t a,
-	int64_t b, int64_t c)
+static void add(struct draft *d, const char *name, enum st_dtype dtype, const void *data, int n_dim, const int64_t *dim)
 {
-	size_t n = (size_t)(a * (n_dim > 1 ? b : 1) * (n_dim > 2 ? c : 1));
-	d->tensor[d->n++] = (struct st_tensor){.name = name, .dtype = dtype, .n_dim = n_dim, .dim = {a, b, c}, .data = data,
-		.n_bytes = n * st_dtype_size(dtype)};
+	struct st_tensor *t = &d->tensor[d->n++];
+	*t = (struct st_tensor){.name = name, .dtype = dtype, .n_dim = n_dim, .data = data, .n_bytes = st_dtype_size(dtype)};
+	for (int i = 0; i < n_dim; i++) {
+		t->dim[i] = dim[i];
+		t->n_bytes *= (size_t)dim[i];
+	}
 }
 
 static struct draft good(void)
@@ -141,12 +143,12 @@ static struct draft good(void)
 	struct draft d = {.meta = {{"kvglass.n_kv_head", "2"}, {"kvglass.window", "2"}}, .n_meta = 2};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		rows[i] = 0.01f * (float)(i + 1);
-	add(&d, "rows.truth", ST_F32, rows, 3, 2, 4, 3);
-	add(&d, "rows.snapkv", ST_F32, rows, 3, 2, 4, 3);
-	add(&d, "tokens.prompt", ST_I32, ids, 1, 3, 0, 0);
-	add(&d, "tokens.response", ST_I32, answer, 1, 2, 0, 0);
-	add(&d, "tokens.offset", ST_I32, offset, 1, 6, 0, 0);
-	add(&d, "tokens.text", ST_U8, "abcde", 1, 5, 0, 0);
+	add(&d, "rows.truth", ST_F32, rows, 3, (int64_t[]){2, 4, 3});
+	add(&d, "rows.snapkv", ST_F32, rows, 3, (int64_t[]){2, 4, 3});
+	add(&d, "tokens.prompt", ST_I32, ids, 1, (int64_t[]){3});
+	add(&d, "tokens.response", ST_I32, answer, 1, (int64_t[]){2});
+	add(&d, "tokens.offset", ST_I32, offset, 1, (int64_t[]){6});
+	add(&d, "tokens.text", ST_U8, "abcde", 1, (int64_t[]){5});
 	return d;
 }
 
@@ -184,8 +186,8 @@ TEST(kvg, unknown_tensors_and_keys_come_back)
 	static const uint16_t half[] = {0x3c00};
 	struct err e = {0};
 	struct draft d = good();
-	add(&d, "mine.half", ST_F16, half, 1, 1, 0, 0);
-	add(&d, "mine.double", ST_F64, others, 1, 3, 0, 0);
+	add(&d, "mine.half", ST_F16, half, 1, (int64_t[]){1});
+	add(&d, "mine.double", ST_F64, others, 1, (int64_t[]){3});
 	d.meta[d.n_meta++] = (struct st_pair){"note", "from another program"};
 	d.meta[d.n_meta++] = (struct st_pair){"kvglass.later", "42"};
 	const struct capture *c = opened(&d, &e), *twice = NULL;

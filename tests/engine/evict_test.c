@@ -103,7 +103,7 @@ static void check_family(const struct loose_model_options *o, int at_once)
 		for (int head = 0; head < info->n_head; head++)
 			for (int j = 0; j < N_PROMPT; j++) {
 				float got = map[((size_t)layer * (size_t)info->n_head + (size_t)head) * N_PROMPT + (size_t)j];
-				CHECK_NEAR(got, reference_colsum(want, f.model, layer, head, N_PROMPT, N_RESPONSE, 1, j), TOL_MEAN_ABS * N_RESPONSE);
+				CHECK_NEAR(got, reference_colsum(want, f.model, layer, head, (struct reference_rows){N_PROMPT, N_RESPONSE, 1}, j), TOL_MEAN_ABS * N_RESPONSE);
 				CHECK(row_of(&f, layer, head)[j] || !(got != 0)); /* the attention of an evicted token is 0, not little */
 			}
 	CHECK(error > 0 && error <= TOL_ROW_SUM);

@@ -67,7 +67,7 @@ static void check_colsum(const struct model *m, const struct reference *want, co
 		for (int head = 0; head < m->info.n_head; head++)
 			for (int j = 0; j < got->n_key; j++)
 				CHECK_NEAR(got->sum[((size_t)layer * (size_t)m->info.n_head + (size_t)head) * (size_t)got->n_key + (size_t)j],
-					reference_colsum(want, m, layer, head, got->first, got->count, got->step, j), TOL_MEAN_ABS * got->count);
+					reference_colsum(want, m, layer, head, (struct reference_rows){got->first, got->count, got->step}, j), TOL_MEAN_ABS * got->count);
 }
 
 static void check_logits(const struct model *m, const struct reference *want, int row, const float *got)
@@ -212,7 +212,7 @@ TEST(forward, bfloat16_is_close)
 		for (int at = 0; at < f.model->info.n_layer * f.model->info.n_head; at++)
 			for (int j = 0; j < N_PROMPT; j++)
 				CHECK_NEAR(map[at * N_PROMPT + j] / 32, reference_colsum(want, f.model, at / f.model->info.n_head,
-					at % f.model->info.n_head, N_PROMPT - 32, 32, 1, j) / 32, TOL_BF16_REL);
+					at % f.model->info.n_head, (struct reference_rows){N_PROMPT - 32, 32, 1}, j) / 32, TOL_BF16_REL);
 		CHECK(error > 0 && error <= TOL_ROW_SUM);
 		free(map);
 		session_close(s);
@@ -242,7 +242,7 @@ static void check_lookahead(struct fixture *f, const struct lookahead *modules, 
 			for (int i = 0; i < n_rows; i++)
 				for (int j = 0; j < N_PROMPT; j++)
 					CHECK_NEAR(rows[(((size_t)(layer * m->info.n_head + head)) * (size_t)n_rows + (size_t)i) * N_PROMPT + (size_t)j],
-						reference_colsum(want, m, layer, head, N_PROMPT + i, 1, 1, j), TOL_MEAN_ABS);
+						reference_colsum(want, m, layer, head, (struct reference_rows){N_PROMPT + i, 1, 1}, j), TOL_MEAN_ABS);
 	CHECK(error > 0 && error <= TOL_ROW_SUM);
 	CHECK_INT(session_length(s), N_PROMPT);
 	free(sum), free(rows);

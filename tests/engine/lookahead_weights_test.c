@@ -152,7 +152,7 @@ TEST(lookahead_weights, nearest_words)
 			l->embedding[i * n + k] *= i == 1 ? -0.25f : 3;
 	}
 	memset(l->embedding + 39 * n, 0, (size_t)n * sizeof(float));
-	CHECK_INT(lookahead_nearest(l, m, 3, 2, near, &norm, NULL, &e), 0);
+	CHECK_INT(lookahead_nearest(l, m, &(struct nearest_request){.n_near = 3, .n_threads = 2, .out = near, .mean_norm = &norm}, &e), 0);
 	CHECK(near[0].id == word[0] && near[6].id == word[2]);
 	CHECK_NEAR((double)near[0].cosine, 1, 1e-6); /* float32 sums of some hundred terms */
 	CHECK(near[3].id != word[1] && near[3].cosine < 0.9f); /* it points away */

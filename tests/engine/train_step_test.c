@@ -114,7 +114,7 @@ static double reference_loss(const struct problem *p, const struct lookahead *mo
 				const float *truth = p->truth[i] + (size_t)(layer * info->n_head + head) * (size_t)n;
 				double s[64], s_sum = 0, t_sum = 0;
 				for (int j = 0; j < n; j++) {
-					s[j] = reference_colsum(r, p->model, layer, head, n, T, 1, j);
+					s[j] = reference_colsum(r, p->model, layer, head, (struct reference_rows){n, T, 1}, j);
 					s_sum += s[j];
 					t_sum += (double)truth[j];
 				}

@@ -256,11 +256,11 @@ void reference_free(struct reference *r)
 	free(r);
 }
 
-double reference_colsum(const struct reference *r, const struct model *m, int layer, int head, int first, int count, int step, int j)
+double reference_colsum(const struct reference *r, const struct model *m, int layer, int head, struct reference_rows rows, int j)
 {
 	double sum = 0;
-	for (int k = 0; k < count; k++)
-		sum += r->attention[(((size_t)layer * (size_t)m->info.n_head + (size_t)head) * (size_t)r->n + (size_t)(first + k * step))
+	for (int k = 0; k < rows.count; k++)
+		sum += r->attention[(((size_t)layer * (size_t)m->info.n_head + (size_t)head) * (size_t)r->n + (size_t)(rows.first + k * rows.step))
 			* (size_t)r->n + (size_t)j];
 	return sum;
 }

@@ -25,7 +25,10 @@ struct reference {
 
 struct reference *reference_run(const struct reference_request *r);
 void reference_free(struct reference *r);
-/* Sum over rows first, first + step, ... (count) of attention on key j. */
-double reference_colsum(const struct reference *r, const struct model *m, int layer, int head, int first, int count, int step, int j);
+struct reference_rows { /* first, first + step, ... */
+	int first, count, step;
+};
+/* Sum over rows of attention on key j. */
+double reference_colsum(const struct reference *r, const struct model *m, int layer, int head, struct reference_rows rows, int j);
 
 #endif

@@ -44,8 +44,9 @@ static int find_ranks(struct facts *f, int series, const struct progress *progre
 	f->rank[series] = malloc((size_t)f->n_row * VARIANT_MAX * sizeof *f->rank[series]);
 	if (!f->rank[series])
 		return err_set(e, ERR_MEMORY, "a token's ranks: out of memory");
-	return variants_ranks(f->snap->evaluation, method, f->scope, f->key.token, f->variant, f->n_variant, progress,
-		f->rank[series], e);
+	const struct variants_question q = {.method = method, .scope = f->scope, .position = f->key.token, .list = f->variant,
+		.n = f->n_variant};
+	return variants_ranks(f->snap->evaluation, &q, progress, f->rank[series], e);
 }
 
 static int run(void *state, const struct errand_site *site, struct err *e)
