@@ -6,7 +6,7 @@
 
 #include "engine/cuda/device.h"
 #include "engine/engine.h"
-#include "tests/cudaemu/control.h"
+#include "tests/cudaemu/attempt.h"
 #include "tests/support/loose_model.h"
 #include "tests/support/test.h"
 #include "tests/support/tiny_model.h"
@@ -93,15 +93,16 @@ TEST(cuda_failures, automatic_choice_falls_back)
 /* ---- failures on the way ---------------------------------------------------------------------------------------------------- */
 
 struct attempt { /* a session on the device: a prompt, a few tokens */
+	struct err e;
 	struct loose_model *owner;
 	struct model *model;
 	int32_t *ids;
 	float *sum;
-	struct err e;
 };
 
-static void begin(struct attempt *a)
+static void begin(void *attempt)
 {
+	struct attempt *a = attempt;
 	*a = (struct attempt){.owner = loose_model_make(&shape)};
 	a->model = loose_model_get(a->owner);
 	a->ids = loose_ids(a->model, N_PROMPT + N_DECODED, 3);
@@ -110,14 +111,16 @@ static void begin(struct attempt *a)
 	a->model->info.precision = "bf16";
 }
 
-static void end(struct attempt *a)
+static void end(void *attempt)
 {
+	struct attempt *a = attempt;
 	free(a->ids), free(a->sum);
 	loose_model_free(a->owner);
 }
 
-static int run(struct attempt *a)
+static int run(void *attempt)
 {
+	struct attempt *a = attempt;
 	struct session *s = NULL;
 	struct colsum_request window = {.first = N_PROMPT - 8, .count = 12, .step = 1, .n_key = N_PROMPT, .sum = a->sum};
 	int rc = session_open(&s, a->model, &(struct session_options){.max_tokens = N_PROMPT + 8, .chunk_rows = 12, .n_threads = 1}, &a->e);
@@ -155,46 +158,23 @@ TEST(cuda_failures, too_little_memory)
 	cudaemu_reset(&cudaemu_usual_machine);
 }
 
-/* Every call of a run in turn fails once: an error with the call's name or the figures, no leak, and the next attempt is well. */
-static void fail_each(const char *call, cudaError_t error, int code)
-{
-	for (int nth = 1;; nth++) {
-		struct attempt a;
-		cudaemu_reset(&cudaemu_usual_machine);
-		begin(&a);
-		cudaemu_plan_failure(call, nth, error);
-		int rc = run(&a);
-		bool reached = cudaemu_calls(call) >= nth;
-		if (reached && rc != code)
-			test_fail(__FILE__, __LINE__, "%s number %d fails: %d, not %d (%s)", call, nth, rc, code, a.e.text);
-		if (reached && !strstr(a.e.text, "cuda:0"))
-			test_fail(__FILE__, __LINE__, "%s number %d fails: \"%s\" does not name the device", call, nth, a.e.text);
-		a.e = (struct err){0};
-		if (reached)
-			CHECK_INT(run(&a), 0);
-		end(&a);
-		CHECK_INT(cudaemu_allocations(), 0);
-		if (!reached)
-			break;
-	}
-	cudaemu_reset(&cudaemu_usual_machine);
-}
+static const struct attempt_kind kind = {.n_bytes = sizeof(struct attempt), .begin = begin, .run = run, .end = end};
 
 TEST(cuda_failures, every_allocation_may_fail)
 {
-	fail_each("cudaMalloc", cudaErrorMemoryAllocation, ERR_MEMORY);
+	attempt_fail_each(&kind, "cudaMalloc", cudaErrorMemoryAllocation, ERR_MEMORY);
 }
 
 TEST(cuda_failures, pinned_memory_may_fail)
 {
-	fail_each("cudaHostAlloc", cudaErrorMemoryAllocation, ERR_MEMORY);
+	attempt_fail_each(&kind, "cudaHostAlloc", cudaErrorMemoryAllocation, ERR_MEMORY);
 }
 
 TEST(cuda_failures, recording_may_fail)
 {
-	fail_each("cudaStreamBeginCapture", cudaErrorUnknown, ERR_DEVICE);
-	fail_each("cudaStreamEndCapture", cudaErrorUnknown, ERR_DEVICE);
-	fail_each("cudaGraphInstantiate", cudaErrorUnknown, ERR_DEVICE);
+	attempt_fail_each(&kind, "cudaStreamBeginCapture", cudaErrorUnknown, ERR_DEVICE);
+	attempt_fail_each(&kind, "cudaStreamEndCapture", cudaErrorUnknown, ERR_DEVICE);
+	attempt_fail_each(&kind, "cudaGraphInstantiate", cudaErrorUnknown, ERR_DEVICE);
 }
 
 /* A device that is lost in the middle: at some launches of the run, spread over prefill and decode. */

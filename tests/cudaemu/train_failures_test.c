@@ -4,7 +4,7 @@
 
 #include "engine/random.h"
 #include "engine/train/step.h"
-#include "tests/cudaemu/control.h"
+#include "tests/cudaemu/attempt.h"
 #include "tests/support/loose_model.h"
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
@@ -15,6 +15,7 @@ static const struct loose_model_options shape = {.n_layer = 2, .n_head = 2, .n_k
 	.n_vocab = 20, .type = TYPE_BF16, .rope_pairs = ROPE_HALVES};
 
 struct attempt { /* steps of one prompt each, in turn, and an update */
+	struct err e;
 	int steps;
 	struct loose_model *owner;
 	struct model *model;
@@ -23,11 +24,11 @@ struct attempt { /* steps of one prompt each, in turn, and an update */
 	float *array[N_PROMPT][3];
 	struct step_prompt prompt[N_PROMPT];
 	float *gradient, *value;
-	struct err e;
 };
 
-static void begin(struct attempt *a)
+static void begin(void *attempt)
 {
+	struct attempt *a = attempt;
 	struct rng rng;
 	rng_seed(&rng, 4);
 	*a = (struct attempt){.owner = loose_model_make(&shape), .steps = 2};
@@ -47,8 +48,9 @@ static void begin(struct attempt *a)
 	}
 }
 
-static void end(struct attempt *a)
+static void end(void *attempt)
 {
+	struct attempt *a = attempt;
 	for (int i = 0; i < N_PROMPT; i++)
 		for (int k = 0; k < 3; k++)
 			free(a->array[i][k]);
@@ -58,8 +60,9 @@ static void end(struct attempt *a)
 	loose_model_free(a->owner);
 }
 
-static int run(struct attempt *a)
+static int run(void *attempt)
 {
+	struct attempt *a = attempt;
 	const struct optimizer_options rule = {.lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .steps = 10};
 	struct train_step *s = NULL;
 	struct step_result result = {0};
@@ -74,35 +77,12 @@ static int run(struct attempt *a)
 	return rc;
 }
 
-static void fail_each(const char *call, cudaError_t error, int code)
-{
-	for (int nth = 1;; nth++) {
-		struct attempt a;
-		cudaemu_reset(&cudaemu_usual_machine);
-		begin(&a);
-		cudaemu_plan_failure(call, nth, error);
-		int rc = run(&a);
-		bool reached = cudaemu_calls(call) >= nth;
-		/* memory of one prompt may be had by dropping another */
-		if (reached && rc != code && !(rc == 0 && code == ERR_MEMORY))
-			test_fail(__FILE__, __LINE__, "%s number %d fails: %d, not %d (%s)", call, nth, rc, code, a.e.text);
-		if (rc && !strstr(a.e.text, "cuda:0"))
-			test_fail(__FILE__, __LINE__, "%s number %d fails: \"%s\" does not name the device", call, nth, a.e.text);
-		a.e = (struct err){0};
-		if (reached)
-			CHECK_INT(run(&a), 0);
-		end(&a);
-		CHECK_INT(cudaemu_allocations(), 0);
-		if (!reached)
-			break;
-	}
-	cudaemu_reset(&cudaemu_usual_machine);
-}
+static const struct attempt_kind kind = {.n_bytes = sizeof(struct attempt), .begin = begin, .run = run, .end = end, .makes_room = true};
 
 TEST(cuda_train_failures, every_allocation_may_fail)
 {
-	fail_each("cudaMalloc", cudaErrorMemoryAllocation, ERR_MEMORY);
-	fail_each("cudaHostAlloc", cudaErrorMemoryAllocation, ERR_MEMORY);
+	attempt_fail_each(&kind, "cudaMalloc", cudaErrorMemoryAllocation, ERR_MEMORY);
+	attempt_fail_each(&kind, "cudaHostAlloc", cudaErrorMemoryAllocation, ERR_MEMORY);
 }
 
 TEST(cuda_train_failures, too_many_rows)
