@@ -260,10 +260,10 @@ test-run: model
 	+@tests/all
 
 test-cudaemu: $(EMU)/run ## every CUDA kernel and whole models on the CPU, no GPU and no toolkit needed; only="SUITE SUITE.CASE"
-	$(Q)$(EMU)/run $(only)
+	$(Q)$(EMU)/run --jobs $$(nproc 2>/dev/null || echo 2) $(only)
 
 test-gpu: $(if $(CUDA_ON),$(BUILD)/cudatest/run) ## the same tests on a GPU, under compute-sanitizer too where it is installed; 77: there is none
-	+$(Q)tests/on-gpu $(BUILD)/cudatest/run $(CUDA_ROOT)
+	+$(Q)tests/on-gpu '$(CUDA_STATE)' $(if $(CUDA_ON),$(BUILD)/cudatest/run $(CUDA_ROOT))
 
 bench-gpu: build/kvglass ## tables and a roofline figure of this machine's GPU in samples/bench; 77: there is none
 	+$(Q)samples/bench-gpu

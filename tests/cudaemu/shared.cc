@@ -45,15 +45,15 @@ static int n_group[1024];
 
 static void settle(const copy &c)
 {
-	for (uint32_t i = c.at; i < c.at + c.n_bytes; i++)
-		cudaemu_shared_memory.cell[i].coming = false;
+	for (uint32_t i = c.at; i < c.at + c.n_bytes; i += CUDAEMU_CELL)
+		cudaemu_shared_memory.cell[i / CUDAEMU_CELL].coming = false;
 }
 
 void cudaemu_copy_begin(const char *name, uint32_t at, const void *from, uint32_t n_bytes)
 {
 	cudaemu_touch<CUDAEMU_WRITE>(name, at, n_bytes);
-	for (uint32_t i = at; i < at + n_bytes; i++)
-		cudaemu_shared_memory.cell[i].coming = true;
+	for (uint32_t i = at; i < at + n_bytes; i += CUDAEMU_CELL)
+		cudaemu_shared_memory.cell[i / CUDAEMU_CELL].coming = true;
 	copies.push_back({name, at, n_bytes, from, cudaemu_now.thread, n_group[cudaemu_now.thread]});
 }
 
@@ -87,7 +87,7 @@ void cudaemu_shared_begin_block(size_t dynamic_bytes)
 	static cudaemu_cell *cell;
 	if (!data) {
 		data = (uint8_t *)aligned_alloc(ALIGNMENT, ARENA_BYTES);
-		cell = (cudaemu_cell *)calloc(ARENA_BYTES, sizeof *cell);
+		cell = (cudaemu_cell *)calloc(ARENA_BYTES / CUDAEMU_CELL, sizeof *cell);
 		if (!data || !cell)
 			cudaemu_fault("limit", "no memory for the emulator");
 	}
@@ -126,7 +126,7 @@ uint32_t cudaemu_shared_declare(const void *declaration, const char *name, size_
 
 void cudaemu_shared_fault(const char *name, uint32_t at, cudaemu_access access)
 {
-	const cudaemu_cell &c = cudaemu_shared_memory.cell[at];
+	const cudaemu_cell &c = cudaemu_shared_memory.cell[at / CUDAEMU_CELL];
 	const char *verb = access == CUDAEMU_READ ? "reads" : access == CUDAEMU_WRITE ? "writes" : "changes";
 	if (c.coming)
 		cudaemu_fault("shared-async", "%s byte %u of shared memory (%s), to which a copy of thread %d is under way", verb, at, name, c.writer);

@@ -1,14 +1,17 @@
-/* Runs the registered test cases: --list, --seed N, --rewrite, and names or prefixes ("gguf", "gguf.truncated") to choose.
- * --tiny FOLDER writes the tiny models instead, for the scripts that make golden files. */
+/* Runs the registered test cases: --list, --seed N, --rewrite, --jobs N (processes), and names or prefixes ("gguf", "gguf.truncated") to
+ * choose. --tiny FOLDER writes the tiny models instead, for the scripts that make golden files. */
 #include "tests/support/test.h"
 #include "tests/support/tiny_model.h"
 
 #include <ftw.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,57 +142,114 @@ static bool chosen(const struct test_case *t, char **filter, int n_filter)
 	return n_filter == 0;
 }
 
+/* ---- running them ------------------------------------------------------------------------------------------------------------- */
+
+enum { MOST_JOBS = 64 };
+struct board { /* of all processes that run cases */
+	atomic_int next, n_passed, n_failed, n_skipped; /* next: the case whose turn it is */
+	const char *running[MOST_JOBS][2]; /* suite and name */
+};
+
+static void run_case(const struct test_case *t, struct board *board)
+{
+	struct timespec begin, end;
+	n_failed_checks = 0;
+	skip_reason = NULL;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	t->run();
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	double ms = 1e3 * (double)(end.tv_sec - begin.tv_sec) + 1e-6 * (double)(end.tv_nsec - begin.tv_nsec);
+	if (n_failed_checks) {
+		board->n_failed++;
+		printf("FAIL %s.%s (%d checks)\n", t->suite, t->name, n_failed_checks);
+	} else if (skip_reason) {
+		board->n_skipped++;
+		printf("skip %s.%s: %s\n", t->suite, t->name, skip_reason);
+	} else {
+		board->n_passed++;
+		printf("ok   %s.%s  %.0f ms\n", t->suite, t->name, ms);
+	}
+	forget_paths();
+}
+
+/* Cases, as long as there are some that no other process has taken. */
+static void run_cases(struct board *board, int job, char **filter, int n_filter)
+{
+	int index = 0, mine = board->next++;
+	enter_scratch();
+	for (const struct test_case *t = first; t; t = t->next) {
+		if (!chosen(t, filter, n_filter) || index++ != mine)
+			continue;
+		board->running[job][0] = t->suite;
+		board->running[job][1] = t->name;
+		run_case(t, board);
+		fflush(stdout); /* what one case says stays together */
+		mine = board->next++;
+	}
+	leave_scratch();
+}
+
+static void run_in_processes(struct board *board, int n_job, char **filter, int n_filter)
+{
+	pid_t child[MOST_JOBS];
+	for (int job = 0; job < n_job; job++) {
+		child[job] = fork();
+		if (child[job] == 0) {
+			setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+			run_cases(board, job, filter, n_filter);
+			exit(0);
+		}
+	}
+	for (int job = 0, status; job < n_job; job++)
+		if (child[job] < 0 || waitpid(child[job], &status, 0) != child[job] || status) {
+			const char *const *name = board->running[job];
+			board->n_failed++;
+			printf("FAIL %s.%s (its process ended)\n", name[0] ? name[0] : "", name[1] ? name[1] : "");
+		}
+}
+
+static void list_cases(char **filter, int n_filter)
+{
+	for (const struct test_case *t = first; t; t = t->next)
+		if (chosen(t, filter, n_filter))
+			printf("%s.%s\n", t->suite, t->name);
+}
+
 int main(int argc, char **argv)
 {
 	bool list = false;
-	int at = 1;
+	int at = 1, n_job = 1;
 	for (; at < argc && argv[at][0] == '-'; at++) {
 		if (!strcmp(argv[at], "--list")) {
 			list = true;
 		} else if (!strcmp(argv[at], "--seed") && at + 1 < argc) {
 			seed = strtoull(argv[++at], NULL, 0);
+		} else if (!strcmp(argv[at], "--jobs") && at + 1 < argc) {
+			n_job = atoi(argv[++at]);
 		} else if (!strcmp(argv[at], "--rewrite")) {
 			rewrite = true;
 		} else if (!strcmp(argv[at], "--tiny") && at + 1 < argc) {
 			tiny_models_write_all(argv[++at]);
 			return 0;
 		} else {
-			fprintf(stderr, "usage: run [--list] [--seed N] [--rewrite] [--tiny FOLDER] [suite[.case]]...\n");
+			fprintf(stderr, "usage: run [--list] [--seed N] [--jobs N] [--rewrite] [--tiny FOLDER] [suite[.case]]...\n");
 			return 2;
 		}
 	}
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	int n_passed = 0, n_failed = 0, n_skipped = 0;
-	enter_scratch();
-	for (struct test_case *t = first; t; t = t->next) {
-		if (!chosen(t, argv + at, argc - at))
-			continue;
-		if (list) {
-			printf("%s.%s\n", t->suite, t->name);
-			continue;
-		}
-		struct timespec begin, end;
-		n_failed_checks = 0;
-		skip_reason = NULL;
-		clock_gettime(CLOCK_MONOTONIC, &begin);
-		t->run();
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		double ms = 1e3 * (double)(end.tv_sec - begin.tv_sec) + 1e-6 * (double)(end.tv_nsec - begin.tv_nsec);
-		if (n_failed_checks) {
-			n_failed++;
-			printf("FAIL %s.%s (%d checks)\n", t->suite, t->name, n_failed_checks);
-		} else if (skip_reason) {
-			n_skipped++;
-			printf("skip %s.%s: %s\n", t->suite, t->name, skip_reason);
-		} else {
-			n_passed++;
-			printf("ok   %s.%s  %.0f ms\n", t->suite, t->name, ms);
-		}
-		forget_paths();
-	}
-	leave_scratch();
-	if (list)
+	if (list) {
+		list_cases(argv + at, argc - at);
 		return 0;
-	printf("seed %llu\n%d passed, %d failed, %d skipped\n", (unsigned long long)seed, n_passed, n_failed, n_skipped);
-	return n_failed || n_passed == 0;
+	}
+	struct board *board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (board == MAP_FAILED) {
+		perror("tests");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (n_job > 1)
+		run_in_processes(board, n_job < MOST_JOBS ? n_job : MOST_JOBS, argv + at, argc - at);
+	else
+		run_cases(board, 0, argv + at, argc - at);
+	printf("seed %llu\n%d passed, %d failed, %d skipped\n", (unsigned long long)seed, board->n_passed, board->n_failed, board->n_skipped);
+	return board->n_failed || board->n_passed == 0;
 }

@@ -1,7 +1,7 @@
 /* Shared memory whose every access is checked: inside its array, written before it is read, and never touched by two threads, one of
  * them writing, without a barrier between them.
  *
- * Time in a block is a clock that every barrier advances. A byte remembers its last write and last read, by whom and when; what
+ * Time in a block is a clock that every barrier advances. Every two bytes, the smallest element that kernels keep, remember their last write and last read, by whom and when; what
  * happened before the block's last barrier, or before the warp's last __syncwarp() for lanes of one warp, is in order.
  */
 #ifndef KVGLASS_CUDAEMU_SHARED_H
@@ -12,7 +12,8 @@
 
 #include "cudaemu_device.h"
 
-struct cudaemu_cell { /* of one byte */
+enum { CUDAEMU_CELL = 2 }; /* bytes */
+struct cudaemu_cell { /* of so many of them */
 	uint32_t write_time, read_time;
 	uint16_t writer, reader; /* thread, or one of the following */
 	bool atomic;             /* the last write was */
@@ -69,18 +70,19 @@ inline void cudaemu_note_read(cudaemu_cell &c)
 
 template <cudaemu_access ACCESS> inline void cudaemu_touch(const char *name, uint32_t at, uint32_t n)
 {
-	for (uint32_t i = at; i < at + n; i++) {
-		cudaemu_cell &c = cudaemu_shared_memory.cell[i];
+	const cudaemu_order &o = cudaemu_now;
+	for (cudaemu_cell *i = cudaemu_shared_memory.cell + at / CUDAEMU_CELL, *end = i + n / CUDAEMU_CELL; i < end; i++) {
+		cudaemu_cell &c = *i;
 		if (ACCESS == CUDAEMU_READ) {
 			if (__builtin_expect(!cudaemu_may_read(c), 0))
-				cudaemu_shared_fault(name, i, ACCESS);
+				cudaemu_shared_fault(name, CUDAEMU_CELL * (uint32_t)(i - cudaemu_shared_memory.cell), ACCESS);
 			cudaemu_note_read(c);
 		} else {
-			bool written = ACCESS == CUDAEMU_WRITE || c.write_time >= cudaemu_now.block_time;
+			bool written = ACCESS == CUDAEMU_WRITE || c.write_time >= o.block_time;
 			if (__builtin_expect(!written || !cudaemu_may_write(c, ACCESS == CUDAEMU_ATOMIC), 0))
-				cudaemu_shared_fault(name, i, ACCESS);
-			c.write_time = cudaemu_now.now;
-			c.writer = cudaemu_now.thread;
+				cudaemu_shared_fault(name, CUDAEMU_CELL * (uint32_t)(i - cudaemu_shared_memory.cell), ACCESS);
+			c.write_time = o.now;
+			c.writer = o.thread;
 			c.atomic = ACCESS == CUDAEMU_ATOMIC;
 		}
 	}
@@ -89,6 +91,7 @@ template <cudaemu_access ACCESS> inline void cudaemu_touch(const char *name, uin
 template <class T> struct cudaemu_shared;
 
 template <class T> struct cudaemu_ref { /* one element */
+	static_assert(sizeof(T) % CUDAEMU_CELL == 0 && alignof(T) % CUDAEMU_CELL == 0, "whole cells");
 	typedef typename std::remove_const<T>::type value_type;
 	const cudaemu_shared<T> *array;
 	uint32_t at;
