@@ -12,14 +12,18 @@
 struct list {
 	struct cuda_op *op; /* (room) */
 	int n;
-	bool captures; /* the step has some */
+};
+
+struct kind_of_step {
+	struct list last;      /* of the step before that was kept whole */
+	cudaGraphExec_t graph; /* of that, or NULL */
 };
 
 struct cuda_queue {
-	struct list kept, last; /* last: of the step before that was kept whole */
+	struct list kept;
+	struct kind_of_step kind[2]; /* without captures, and with some: a response is decoded with them and went on from one without */
 	int room;
 	bool keeping;
-	cudaGraphExec_t graph; /* of `last`, or NULL */
 	struct cuda_op held;   /* of a step that runs as it comes: a rotation that waits for what follows */
 	bool holds;
 };
@@ -31,9 +35,10 @@ bool cuda_queue_open(struct cuda *c)
 	if (q) {
 		q->room = c->model->info.n_layer * OF_A_LAYER + OTHERS;
 		q->kept.op = calloc((size_t)q->room, sizeof *q->kept.op);
-		q->last.op = calloc((size_t)q->room, sizeof *q->last.op);
+		for (int i = 0; i < 2; i++)
+			q->kind[i].last.op = calloc((size_t)q->room, sizeof *q->kept.op);
 	}
-	if (!q || !q->kept.op || !q->last.op)
+	if (!q || !q->kept.op || !q->kind[0].last.op || !q->kind[1].last.op)
 		err_set(&c->device.failure, ERR_MEMORY, "no memory for a step's operations");
 	return !c->device.failure.code;
 }
@@ -45,16 +50,23 @@ void cuda_queue_close(struct cuda *c)
 		return;
 	cuda_queue_forget(c);
 	free(q->kept.op);
-	free(q->last.op);
+	for (int i = 0; i < 2; i++)
+		free(q->kind[i].last.op);
 	free(q);
 	c->queue = NULL;
 }
 
+static void forget(struct kind_of_step *k)
+{
+	if (k->graph)
+		cudaGraphExecDestroy(k->graph);
+	k->graph = NULL;
+}
+
 void cuda_queue_forget(struct cuda *c)
 {
-	if (c->queue->graph)
-		cudaGraphExecDestroy(c->queue->graph);
-	c->queue->graph = NULL;
+	forget(&c->queue->kind[0]);
+	forget(&c->queue->kind[1]);
 }
 
 /* ---- doing --------------------------------------------------------------------------------------------------------- */
@@ -148,7 +160,6 @@ void cuda_queue_begin(struct cuda *c)
 	struct cuda_queue *q = c->queue;
 	q->kept.n = 0;
 	q->holds = false;
-	q->kept.captures = c->step.n_capture > 0;
 	q->keeping = c->step.n_rows == 1;
 	for (int i = 0; i < c->step.n_capture; i++) /* whose rows go to the host layer by layer */
 		q->keeping &= !c->step.capture[i].per_row;
@@ -216,37 +227,36 @@ static bool same_op(const struct cuda_op *a, const struct cuda_op *b)
 	}
 }
 
-static bool is_last_again(const struct cuda_queue *q)
+static bool is_last_again(const struct list *kept, const struct list *last)
 {
-	bool same = q->kept.n == q->last.n && q->kept.captures == q->last.captures;
-	for (int i = 0; same && i < q->kept.n; i++)
-		same = same_op(&q->kept.op[i], &q->last.op[i]);
+	bool same = kept->n == last->n;
+	for (int i = 0; same && i < kept->n; i++)
+		same = same_op(&kept->op[i], &last->op[i]);
 	return same;
 }
 
-static void run_first(struct cuda *c)
+static void run_first(struct cuda *c, struct kind_of_step *k)
 {
 	struct cuda_queue *q = c->queue;
-	struct list list = q->last;
-	cuda_queue_forget(c);
+	struct list list = k->last;
+	forget(k);
 	run_list(c, &q->kept);
-	q->last = q->kept;
+	k->last = q->kept;
 	q->kept = list;
 	if (c->device.failure.code)
-		q->last.n = 0;
+		k->last.n = 0;
 }
 
-static void record(struct cuda *c)
+static void record(struct cuda *c, struct kind_of_step *k)
 {
-	struct cuda_queue *q = c->queue;
 	cudaGraph_t graph = NULL;
 	if (!CUDA_TRY(&c->device, cudaStreamBeginCapture(c->device.stream, cudaStreamCaptureModeThreadLocal)))
 		return;
-	run_list(c, &q->kept);
+	run_list(c, &k->last);
 	/* The end must come whatever happened in between. */
 	cudaError_t rc = cudaStreamEndCapture(c->device.stream, &graph);
 	if (cuda_note(&c->device, rc, "cudaStreamEndCapture", __FILE__, __LINE__))
-		CUDA_TRY(&c->device, cudaGraphInstantiate(&q->graph, graph, 0));
+		CUDA_TRY(&c->device, cudaGraphInstantiate(&k->graph, graph, 0));
 	if (graph)
 		cudaGraphDestroy(graph);
 }
@@ -254,18 +264,19 @@ static void record(struct cuda *c)
 void cuda_queue_end(struct cuda *c)
 {
 	struct cuda_queue *q = c->queue;
+	struct kind_of_step *k = &q->kind[c->step.n_capture > 0];
 	bool whole = q->keeping && q->kept.n && q->kept.op[q->kept.n - 1].kind == OP_LOGITS;
 	if (!whole) {
 		cuda_queue_flush(c);
 		return;
 	}
 	q->keeping = false;
-	if (!is_last_again(q)) {
-		run_first(c);
+	if (!is_last_again(&q->kept, &k->last)) {
+		run_first(c, k);
 		return;
 	}
-	if (!q->graph)
-		record(c);
+	if (!k->graph)
+		record(c, k);
 	if (!c->device.failure.code)
-		CUDA_TRY(&c->device, cudaGraphLaunch(q->graph, c->device.stream));
+		CUDA_TRY(&c->device, cudaGraphLaunch(k->graph, c->device.stream));
 }
