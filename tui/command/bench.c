@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/device.h"
 #include "engine/lookahead.h"
 #include "engine/random.h"
 #include "engine/random_model.h"
@@ -253,6 +254,15 @@ static int measure_training(struct run *r, const struct model *m, int n_threads)
 	return rc;
 }
 
+/* Free memory of the model's device, 0 where that is the CPU: what a process takes there is in peak_memory. */
+static uint64_t free_on_device(const struct model *m)
+{
+	struct device_info device = {0};
+	if (strcmp(model_info(m)->device, "cpu"))
+		engine_device(model_info(m)->device, &device);
+	return device.available;
+}
+
 static int measure_length(struct bench_length *l, const struct model *m, const struct lookahead *modules, const struct options *o,
 	const struct progress *progress, struct err *e)
 {
@@ -261,6 +271,9 @@ static int measure_length(struct bench_length *l, const struct model *m, const s
 		.n_threads = (int)o->threads,
 	};
 	struct run r = {.info = model_info(m), .modules = modules, .progress = progress, .n = l->n_prompt, .length = l, .e = e};
+	struct memory_estimate known;
+	uint64_t before = free_on_device(m), now;
+	model_estimate(m, options.max_tokens, 0, &known); /* its weights are 0 once they are on the device */
 	int rc = session_open(&r.session, m, &options, e);
 	if (rc)
 		return rc;
@@ -270,6 +283,8 @@ static int measure_length(struct bench_length *l, const struct model *m, const s
 		rc = measure_stages(&r);
 	else
 		rc = err_set(e, ERR_MEMORY, "no memory for maps of %d tokens", l->n_prompt);
+	now = free_on_device(m);
+	l->beside = before > now + known.weights + known.kv ? before - now - known.weights - known.kv : 0;
 	if (!rc && o->train)
 		rc = measure_training(&r, m, (int)o->threads);
 	session_close(r.session);

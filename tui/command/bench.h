@@ -28,6 +28,7 @@ struct bench_length {
 	struct bench_rate stage[N_BENCH_STAGE];
 	double capture_ms, truth_ms; /* what the captures of prefill and of decoding add; medians, so they may come out below 0 */
 	uint64_t peak_memory; /* of the process so far: lengths are taken in ascending order */
+	uint64_t beside;      /* bytes of a device that weights and cache do not account for; 0 on the CPU */
 };
 
 struct bench {

@@ -63,6 +63,10 @@ static void print_length(const struct bench *b, const struct bench_length *l)
 		print_stage(b, l, (enum bench_stage)stage);
 	printf("  capture and lookahead rows together take %.1f %% of prefill, truth's capture %.1f %% of decoding; "
 		"at most %s of memory\n", 100 * capture_and_lookahead_share(l), 100 * truth_share(l), memory);
+	if (l->beside) {
+		format_size(memory, l->beside);
+		printf("  on the device %s beside weights and cache\n", memory);
+	}
 }
 
 void bench_print_text(const struct bench *b)
@@ -106,6 +110,8 @@ static json_t *length_json(const struct bench *b, const struct bench_length *l)
 	failed |= json_object_set_new(one, "capture_and_lookahead_overhead", table_json_number(capture_and_lookahead_share(l)));
 	failed |= json_object_set_new(one, "truth_overhead", table_json_number(truth_share(l)));
 	failed |= json_object_set_new(one, "peak_memory_bytes", json_integer((json_int_t)l->peak_memory));
+	if (l->beside)
+		failed |= json_object_set_new(one, "device_bytes_beside_weights_and_kv", json_integer((json_int_t)l->beside));
 	return failed ? NULL : one;
 }
 
