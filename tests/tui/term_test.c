@@ -349,6 +349,27 @@ TEST(term, keys_mouse_paste_and_size_become_events)
 	check_restored(&s);
 }
 
+/* In the way that tmux sends them, in one place and in others. */
+TEST(term, no_click_is_lost)
+{
+	struct session s;
+	int n = 0;
+	start(&s, "tmux-256color", "truecolor", body_report_keys);
+	CHECK(read_until(&s, "ready", 5000));
+	for (int i = 0; i < 6; i++) {
+		(void)!write(s.master, i % 2 ? "\033[M M%" : "\033[M 5&", 6);
+		usleep(4 * 1000);
+		(void)!write(s.master, i % 2 ? "\033[M#M%" : "\033[M#5&", 6);
+		usleep(60 * 1000);
+	}
+	(void)!write(s.master, "Q", 1);
+	finish(&s);
+	for (const char *at = s.output; (at = memmem(at, s.n - (size_t)(at - s.output), "<click 5 20>", 12)); at++)
+		n++;
+	CHECK_INT(n, 3);
+	check_restored(&s);
+}
+
 static void body_suspend(struct term *t)
 {
 	show(t, "ready");
