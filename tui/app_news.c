@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tui/saving.h"
 #include "tui/view/view_start.h"
@@ -17,6 +18,23 @@ static void on_failure(struct app *app, const char *text)
 	if (!app->look.snap)
 		app_show(app, VIEW_START);
 	app_say(app, ROLE_ERROR, "%s", text);
+}
+
+/* Maps that a capture could be expected to hold: views say where one of them would be needed, this says it once for all. */
+static void say_missing(struct app *app)
+{
+	static const char *const expected[] = {"truth", "truth_even", "snapkv", "lookahead"};
+	const struct capture *c = app->look.snap->capture;
+	const char *modules = capture_meta(c, "module_name");
+	char list[80] = "";
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+		bool due = i == 1 ? capture_find(c, "truth") != NULL : i < 3 || (modules && *modules);
+		size_t at = strlen(list);
+		if (due && !capture_find(c, expected[i]))
+			snprintf(list + at, sizeof list - at, "%srows.%s", at ? ", " : "", expected[i]);
+	}
+	if (*list && !*app->message)
+		app_say(app, ROLE_WARN, "this capture has no %s: what needs that is left out", list);
 }
 
 static void on_note(struct app *app, const struct note *note)
@@ -42,6 +60,8 @@ static void on_note(struct app *app, const struct note *note)
 	case NOTE_OPENED:
 		snprintf(app->capture_path, sizeof app->capture_path, "%s", note->text);
 		app_show(app, app->view == VIEW_START ? VIEW_MAPS : app->view);
+		if (app->look.snap)
+			say_missing(app);
 		break;
 	case NOTE_SAVED:
 	case NOTE_FIGURE:

@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 
 #include "tui/draw/dump.h"
+#include "tui/typed.h"
 #include "tui/terminal/term.h"
 
 struct stage_hand {
@@ -76,6 +77,17 @@ static bool begins(const char *s, const char *word)
 	return !strncmp(s, word, strlen(word));
 }
 
+/* A typed command without its colon? */
+static bool is_typed(const char *step)
+{
+	int n;
+	const struct typed *list = typed_list(&n);
+	for (int i = 0; i < n; i++)
+		if (strcspn(step, " ") == strlen(list[i].name) && begins(step, list[i].name))
+			return true;
+	return false;
+}
+
 static int take_step(struct stage_hand *h, const char *step, struct err *e)
 {
 	const struct action *action = action_by_name(step);
@@ -99,7 +111,8 @@ static int take_step(struct stage_hand *h, const char *step, struct err *e)
 	else
 		rc = ERR_USE;
 	if (rc)
-		return err_set(e, (enum err_code)rc, "script line %d: \"%s\" is no action, key or step", h->line, step);
+		return err_set(e, (enum err_code)rc, "script line %d: \"%s\" is no action, key or step%s", h->line, step,
+			is_typed(step) ? "; commands begin with :" : "");
 	draw(h);
 	return 0;
 }

@@ -189,6 +189,17 @@ TEST(app, a_view_can_be_chosen_while_it_waits)
 	scene_close(&s);
 }
 
+TEST(app, what_a_capture_lacks_is_said_when_it_is_opened)
+{
+	struct scene s;
+	scene_open_synthetic(&s, &scene_plain, 300, 0, 9, 3);
+	CHECK(strstr(s.app.message, "no rows.truth:") != NULL);
+	scene_close(&s);
+	scene_open_synthetic(&s, &scene_plain, 300, 40, 9, 3);
+	CHECK_STR(s.app.message, "");
+	scene_close(&s);
+}
+
 TEST(app, the_token_screen_goes_back_where_it_came_from)
 {
 	struct scene s;

@@ -64,6 +64,17 @@ static const char *column_letters(const struct app *app, const struct heads *h)
 
 /* ---- heading ---- */
 
+/* The map that the number would need. */
+static const char *missing_map(const struct app *app, const struct heads *h)
+{
+	const struct snapshot *s = app->look.snap;
+	const struct series *focus = &s->series[app->look.focus];
+	if (h->number == HEAD_GAIN)
+		return snapshot_method(s, "snapkv") < 0 ? "snapkv" : "lookahead";
+	return app->look.focus > 0 && focus->method < 0 ? focus->map : "truth_even";
+}
+
+/* NULL: the capture lacks a map. */
 static const char *why_not(const struct app *app)
 {
 	const struct look *l = &app->look;
@@ -71,7 +82,7 @@ static const char *why_not(const struct app *app)
 		return "not defined: nothing to choose from in so short a prompt";
 	if (l->snap->series[0].method < 0)
 		return app->work.running ? "comes with the answer" : "not defined: no answer was measured";
-	return app->work.running ? "not measured yet" : "not measured: this capture lacks the maps it needs";
+	return app->work.running ? "not measured yet" : NULL;
 }
 
 static void say_subject(const struct app *app, const struct heads *h, char *out, size_t out_bytes)
@@ -97,7 +108,9 @@ void heads_draw_heading(const struct app *app, const struct heads *h, struct gri
 	col += grid_text(g, body, 0, col, theme_style(&app->theme, ROLE_PANE_FOCUS), subject);
 	if (h->n_list == 0) {
 		const char *why = app->look.focus == 0 && h->number == HEAD_GAP ? "Tab chooses a method" : why_not(app);
-		grid_text_cut(g, body, 2, 3, body.cols - 4, theme_style(&app->theme, ROLE_WARN), why);
+		char lacks[80];
+		snprintf(lacks, sizeof lacks, "not measured: this capture has no rows.%s", missing_map(app, h));
+		grid_text_cut(g, body, 2, 3, body.cols - 4, theme_style(&app->theme, ROLE_WARN), why ? why : lacks);
 		return;
 	}
 	say_long(h->number, h->mean, mean);

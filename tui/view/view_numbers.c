@@ -9,7 +9,7 @@
 #include "tui/swap.h"
 #include "tui/draw/glyph.h"
 
-enum { WIDE = 140 };
+enum { WIDE = 158 }; /* room for everything beside the table */
 
 enum { MAX_ROW = 8 };
 

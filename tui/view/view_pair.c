@@ -83,8 +83,10 @@ static void draw_numbers_head(struct app *app, struct grid *g, struct rect r, st
 	char scope[64];
 	if (l->scope == LOOK_ALL || !pair_is_linked(app))
 		snprintf(scope, sizeof scope, "EVERYWHERE");
+	else if (l->scope == LOOK_LAYER)
+		snprintf(scope, sizeof scope, "HERE L%d", l->layer);
 	else
-		snprintf(scope, sizeof scope, l->scope == LOOK_LAYER ? "HERE L%d" : "HERE L%d\xc2\xb7%d", l->layer, look_unit(l));
+		snprintf(scope, sizeof scope, "HERE L%d\xc2\xb7%s%d", l->layer, *look_unit_word(l) == 'K' ? "KV" : "Q", look_unit(l));
 	grid_text(g, r, 0, 1, strong, scope);
 	grid_text_before(g, r, 0, at.picks + 8, dim, "truth's picks");
 	grid_text_before(g, r, 0, at.mass + 8, dim, "best mass");
@@ -94,8 +96,10 @@ static void draw_numbers_head(struct app *app, struct grid *g, struct rect r, st
 		grid_text_before(g, r, 1, column[i], strong, "A");
 		grid_text_before(g, r, 1, column[i] + 8, strong, "B");
 	}
-	if (pair_is_linked(app))
-		grid_text_before(g, r, 1, at.swapped, dim, "kept by one alone");
+	if (pair_is_linked(app)) {
+		grid_text_before(g, r, 0, at.swapped, dim, "kept by");
+		grid_text_before(g, r, 1, at.swapped, dim, "one alone");
+	}
 }
 
 static const char *say_kl(char *out, double kl)
