@@ -26,10 +26,11 @@ static struct attention_args shape_of(const struct cuda *c, int layer)
 		.part_out = c->area[CUDA_PART_OUT], .stat = c->area[CUDA_STAT], .bad = &result->bad, .layers_left = info->n_layer - layer};
 }
 
-/* Parts that fill the device twice over, where there are too few blocks of rows to do so; none smaller than some tiles. */
+/* Parts that fill the device with two blocks a multiprocessor, where there are too few blocks of rows to do so, and no more than run at
+ * once; none smaller than some tiles. */
 static int parts_for(const struct cuda *c, int n_block, int n_key, int most)
 {
-	int wanted = tiles(2 * c->device.n_unit, n_block), possible = tiles(n_key, 2 * ATTENTION_KEYS);
+	int wanted = 2 * c->device.n_unit / n_block, possible = tiles(n_key, 2 * ATTENTION_KEYS);
 	return at_least_one(smaller(smaller(wanted, possible), most));
 }
 

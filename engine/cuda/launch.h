@@ -51,25 +51,29 @@ __device__ inline void cuda_await_previous()
 #endif
 }
 
+enum { CUDA_OVERLAP_VERSION = 12030 }; /* recorded graphs keep the overlap from CUDA 12.3 on; before, a recording refuses it */
+
 /* Would a device of capability 9.0 or later run code of this build that awaits? It runs the newest it can: code or PTX below 9.0 only
  * where there is nothing else. */
 inline constexpr bool cuda_code_awaits()
 {
 	constexpr int built[] = {__CUDA_ARCH_LIST__}; /* ascending */
-	return built[sizeof built / sizeof *built - 1] >= 900;
+	return CUDART_VERSION >= CUDA_OVERLAP_VERSION && built[sizeof built / sizeof *built - 1] >= 900;
 }
 
 template <class... P, class... A>
 inline void cuda_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, const A &...argument)
 {
-	int device = 0, major = 0;
+	int driver = 0, device = 0, major = 0;
 	cudaLaunchAttribute overlap = {};
 	cudaLaunchConfig_t config = {};
 	config.gridDim = grid;
 	config.blockDim = block;
 	config.dynamicSmemBytes = shared_bytes;
 	config.stream = stream;
-	if (cuda_code_awaits() && !cudaGetDevice(&device) && !cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) && major >= 9) {
+	bool may_overlap = cuda_code_awaits() && !cudaDriverGetVersion(&driver) && driver >= CUDA_OVERLAP_VERSION && !cudaGetDevice(&device) &&
+		!cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) && major >= 9;
+	if (may_overlap) {
 		overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
 		overlap.val.programmaticStreamSerializationAllowed = 1;
 		config.attrs = &overlap;
