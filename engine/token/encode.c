@@ -24,6 +24,13 @@ struct encoder {
 	int capacity;
 };
 
+void token_list_free(struct token_list *t)
+{
+	free(t->id);
+	free(t->part);
+	*t = (struct token_list){0};
+}
+
 static int emit(struct encoder *c, int32_t id, uint8_t part, struct err *e)
 {
 	struct token_list *o = c->out;

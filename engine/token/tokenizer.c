@@ -8,13 +8,6 @@
 #include "engine/token/parts.h"
 #include "engine/utf8.h"
 
-void token_list_free(struct token_list *t)
-{
-	free(t->id);
-	free(t->part);
-	*t = (struct token_list){0};
-}
-
 struct tokenizer *tokenizer_new(struct err *e)
 {
 	struct tokenizer *t = calloc(1, sizeof *t);
