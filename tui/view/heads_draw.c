@@ -34,6 +34,8 @@ static float level_of(const struct heads *h, double value)
 	return isnan(level) ? NAN : (float)fmin(1, fmax(0, level));
 }
 
+enum { SHORT_COLS = 3 };
+
 /* In at most three columns: 79, +12, .05, 1.2. */
 static void say_short(enum head_number number, double value, char out[32])
 {
@@ -153,8 +155,8 @@ static void draw_number_cell(const struct app *app, const struct heads *h, struc
 	grid_fill(g, rect_sub(h->grid, line, i * h->width, 1, h->width), s);
 	if (h->width >= 3) {
 		say_short(h->number, value, text);
-		int width = glyph_width(text, strlen(text));
-		grid_text(g, h->grid, line, i * h->width + (h->width - width + 1) / 2, s, text);
+		int right = (h->width - SHORT_COLS + 1) / 2 + SHORT_COLS; /* units stand under units */
+		grid_text(g, h->grid, line, i * h->width + right - glyph_width(text, strlen(text)), s, text);
 	} else if (app->theme.depth == DEPTH_MONO || !app->theme.utf8) {
 		theme_cell(&app->theme, ramp_of(h->number), level_of(h, value), glyph);
 		grid_text(g, h->grid, line, i * h->width, s, glyph);
