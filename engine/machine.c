@@ -1,6 +1,5 @@
 #include "engine/machine.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

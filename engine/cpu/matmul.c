@@ -7,8 +7,6 @@
  */
 #include "engine/cpu/cpu.h"
 
-#include <string.h>
-
 enum {
 	PANEL = 96,       /* weight rows (outputs) of a panel */
 	DEPTH = 2048,     /* inputs of a panel: PANEL * DEPTH * 4 bytes = 768 KiB */

@@ -3,7 +3,6 @@
  * Waiting threads first spin (a decode step is some hundred jobs of a few microseconds), then sleep. */
 #include "engine/cpu/threads.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

@@ -10,8 +10,6 @@
  */
 #include "engine/forward/session.h"
 
-#include <string.h>
-
 int row_buffer_width(const struct model_info *info, enum row_buffer buffer)
 {
 	switch (buffer) {

@@ -6,7 +6,6 @@
 #include "engine/forward/session.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/lookahead.h"
 

@@ -1,7 +1,6 @@
 #include "engine/token/added.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/utf8.h"
 

@@ -1,6 +1,5 @@
 /* Colour bars: what a colour means, in units. */
 #include <math.h>
-#include <string.h>
 
 #include "export/plot/plot.h"
 

@@ -1,6 +1,5 @@
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "export/draw/pieces.h"
 #include "export/plot/heatmap.h"

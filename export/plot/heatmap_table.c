@@ -1,5 +1,4 @@
 /* A heatmap's data as CSV (one line a cell of a token) and JSON (rows of numbers). */
-#include <string.h>
 
 #include "export/plot/heatmap.h"
 #include "export/table.h"

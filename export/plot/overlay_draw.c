@@ -1,5 +1,4 @@
 #include <math.h>
-#include <stdlib.h>
 
 #include "export/plot/overlay.h"
 #include "export/plot/overlay_room.h"

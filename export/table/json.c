@@ -1,8 +1,6 @@
 /* Comparisons as JSON. */
 #include "export/table.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/selection.h"
