@@ -6,7 +6,7 @@
     make_prompts.py --cache FOLDER --held-out --seed 2 FOLDER
 
 Texts come from Debian packages (texts.py names them and their licences), the instructions around them are our own. The same seed and the
-same package versions give the same files. Training prompts: lengths log-uniform from 120 to --longest tokens, kinds in fixed shares, both
+same package versions give the same files. Training prompts: lengths log-uniform from --shortest to --longest tokens, kinds in fixed shares, both
 spread evenly, so that the first hundred lines are as mixed as all. Held-out prompts: one file a kind, of other packages, of about 256
 (twice), 512 (twice), 1,024, 2,048 and 4,096 tokens; news 24 prompts of 250 to 900 tokens. validation.jsonl holds two more of every kind,
 to watch a training with.
@@ -22,7 +22,6 @@ import texts
 from instructions import CHINESE, CODING, FRENCH, GERMAN, JAPANESE, READING, SPANISH, TALK, asked, chatter, framed, needle, table
 from reports import report
 
-SHORTEST = 120  # tokens of a training prompt
 LENGTHS = (256, 256, 512, 512, 1024, 2048, 4096)  # tokens of held-out prompts, about
 AROUND = 45  # tokens of the chat template and of an instruction
 
@@ -150,9 +149,9 @@ def write(path, prompts):
             print(json.dumps(prompt, ensure_ascii=False), file=f)
 
 
-def training(rng, kinds, count, longest):
+def training(rng, kinds, count, shortest, longest):
     for at, (_, name, a_token, make) in zip(spread(count), in_shares(kinds, count)):
-        tokens = SHORTEST * (longest / SHORTEST) ** at
+        tokens = shortest * (longest / shortest) ** at
         yield {"kind": name, "prompt": make(rng, characters(tokens, a_token))}
 
 
@@ -172,7 +171,8 @@ def main():
     parse.add_argument("--cache", type=pathlib.Path, required=True, help="folder for unpacked packages")
     parse.add_argument("--count", type=int, default=300)
     parse.add_argument("--seed", type=int, default=1)
-    parse.add_argument("--longest", type=int, default=2600, help="tokens of a training prompt, about")
+    parse.add_argument("--shortest", type=int, default=120, help="tokens of a training prompt, about")
+    parse.add_argument("--longest", type=int, default=2600)
     parse.add_argument("--wider", action="store_true", help="of the sources of the third stage, news-like text first")
     parse.add_argument("--held-out", action="store_true", help="write one JSONL a kind into the folder OUT")
     parse.add_argument("--quick", action="store_true", help="a few prompts of at most 400 tokens, to try the programs that read them")
@@ -180,14 +180,14 @@ def main():
     args = parse.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     if args.quick:
-        args.count, args.longest = 14, 400
+        args.count, args.shortest, args.longest = 14, 120, 400
     rng = random.Random(args.seed)
     if args.held_out:
         args.out.mkdir(parents=True, exist_ok=True)
         held_out(rng, args.cache, args.out, args.quick)
     else:
         kinds = wider_kinds(args.cache) if args.wider else training_kinds(args.cache)
-        write(args.out, training(rng, kinds, args.count, args.longest))
+        write(args.out, training(rng, kinds, args.count, args.shortest, args.longest))
     print(f"prompts in {args.out}", file=sys.stderr)
 
 
