@@ -65,6 +65,8 @@ const char *capture_sha256(const struct capture *c);
 /* Is the file that the capture was opened from still what it was? Asked after whatever read maps: when somebody cut or
  * rewrote it meanwhile, results are worth nothing, and the error says so. */
 int capture_intact(const struct capture *c, struct err *e);
+/* The i-th map that was set aside, as "rows.snapkv is F32 (30, 9, 52), not F32 (30, 9, 53)"; false behind the last. */
+bool capture_set_aside(const struct capture *c, int i, char *out, size_t size);
 /* Bytes of token i (prompt then response). */
 const char *capture_piece(const struct capture *c, int i, size_t *n_bytes);
 /* Do both hold the same prompt: ids and bytes of every token? The response is not looked at... */
@@ -73,9 +75,10 @@ bool capture_same_prompt(const struct capture *a, const struct capture *b);
 bool capture_same_tokens(const struct capture *a, const struct capture *b);
 
 /* .kvg files. Opening maps the file, large maps stay where they are; a missing optional tensor is simply absent, a
- * damaged or wrongly shaped one is an error that names it, and so is a value that cannot be (not finite, negative
- * attention). Saving is atomic and gives the same bytes for the same capture; unknown tensors and keys of an
- * opened file are written back. */
+ * damaged one is an error that names it, and so is a value that cannot be (not finite, negative attention). A map of
+ * another type or shape than tokens and metadata ask for is set aside, as if it were not there, unless none fits.
+ * Saving is atomic and gives the same bytes for the same capture; tensors and keys of an opened file that are unknown
+ * or set aside are written back. */
 int capture_open(const struct capture **out, const char *path, struct err *e);
 int capture_save(const struct capture *c, const char *path, struct err *e);
 

@@ -49,6 +49,9 @@ const struct st_tensor *st_find(const struct st_file *f, const char *name); /* N
 const char *st_meta(const struct st_file *f, const char *key);              /* NULL if absent */
 size_t st_dtype_size(enum st_dtype t);
 const char *st_dtype_name(enum st_dtype t);
+/* "(30, 9, 53)"; size: ST_SHAPE_TEXT is always enough. */
+enum { ST_SHAPE_TEXT = ST_MAX_DIM * 22 + 3 };
+void st_shape_text(const struct st_tensor *t, char *out, size_t size);
 /* Converts elements [first, first + n) of an F32, F16, BF16 or F64 tensor to float; ERR_FORMAT for another dtype. */
 int st_read_f32(const struct st_tensor *t, size_t first, size_t n, float *out, struct err *e);
 

@@ -20,7 +20,17 @@ static void on_failure(struct app *app, const char *text)
 	app_say(app, ROLE_ERROR, "%s", text);
 }
 
-/* Maps that a capture could be expected to hold: views say where one of them would be needed, this says it once for all. */
+/* Views say where a map would be needed that is not there; this says it once for all, of maps that do not fit... */
+static void say_set_aside(struct app *app)
+{
+	char why[256], other[8];
+	if (*app->message || !capture_set_aside(app->look.snap->capture, 0, why, sizeof why))
+		return;
+	bool several = capture_set_aside(app->look.snap->capture, 1, other, sizeof other);
+	app_say(app, ROLE_WARN, "%s: left out%s", why, several ? "; others too, see kvglass info" : "");
+}
+
+/* ... and of those that a capture could be expected to hold. */
 static void say_missing(struct app *app)
 {
 	static const char *const expected[] = {"truth", "truth_even", "snapkv", "lookahead"};
@@ -35,6 +45,12 @@ static void say_missing(struct app *app)
 	}
 	if (*list && !*app->message)
 		app_say(app, ROLE_WARN, "this capture has no %s: what needs that is left out", list);
+}
+
+static void say_lacks(struct app *app)
+{
+	say_set_aside(app);
+	say_missing(app);
 }
 
 static void on_note(struct app *app, const struct note *note)
@@ -61,7 +77,7 @@ static void on_note(struct app *app, const struct note *note)
 		snprintf(app->capture_path, sizeof app->capture_path, "%s", note->text);
 		app_show(app, app->view == VIEW_START ? VIEW_MAPS : app->view);
 		if (app->look.snap)
-			say_missing(app);
+			say_lacks(app);
 		break;
 	case NOTE_SAVED:
 	case NOTE_FIGURE:

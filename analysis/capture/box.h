@@ -35,7 +35,7 @@ struct capture_box {
 	int n_block;
 	struct capture_map *map;   /* c.map; names are owned */
 	struct capture_pair *meta; /* c.meta; keys and values are owned */
-	struct st_tensor *extra;   /* tensors that this program does not know; names are owned */
+	struct st_tensor *extra;   /* tensors that this program does not know, and maps that were set aside; names are owned */
 	int n_extra;
 	const struct block *file;  /* the file it was opened from, one of block; NULL: none */
 	pthread_mutex_t hashing;
@@ -51,6 +51,13 @@ struct share {
 	int n_extra;
 };
 bool share_holds(const struct share *s, const void *data, size_t n_bytes); /* in one of its blocks; s may be NULL */
+
+/* ---- lookup.c ---- */
+/* Is a tensor of this name a map? Then of which kind, and called what (in the tensor's name). */
+bool map_of_tensor(const char *tensor, enum map_kind *kind, const char **name);
+bool map_fits(const struct capture *c, enum map_kind kind, const struct st_tensor *t);
+/* "F32 (30, 9, 52), not F32 (30, 9, 53)" */
+void map_misfit(const struct capture *c, enum map_kind kind, const struct st_tensor *t, char *out, size_t size);
 
 /* ---- build.c ---- */
 /* Checks parts and makes a capture of them: what lies inside a block of share is counted, everything else copied. */

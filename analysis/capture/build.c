@@ -91,17 +91,28 @@ static bool take_maps(struct capture_box *b, const struct capture *parts, const 
 	return b->map;
 }
 
+/* A map that was set aside gives way to one of its name that fits. */
+static bool is_replaced(const struct capture *c, const struct st_tensor *extra)
+{
+	enum map_kind kind;
+	const char *name;
+	const struct capture_map *map = map_of_tensor(extra->name, &kind, &name) ? capture_find(c, name) : NULL;
+	return map && map->kind == kind;
+}
+
 static bool take_extra(struct capture_box *b, const struct share *share)
 {
 	if (!share || !share->n_extra)
 		return true;
 	b->extra = calloc((size_t)share->n_extra, sizeof *b->extra);
 	for (int i = 0; b->extra && i < share->n_extra; i++) {
-		b->extra[i] = share->extra[i];
-		b->n_extra = i + 1;
-		b->extra[i].name = strdup(share->extra[i].name);
-		b->extra[i].data = box_take(b, share, share->extra[i].data, share->extra[i].n_bytes);
-		if (!b->extra[i].name || !b->extra[i].data)
+		if (is_replaced(&b->c, &share->extra[i]))
+			continue;
+		struct st_tensor *to = &b->extra[b->n_extra++];
+		*to = share->extra[i];
+		to->name = strdup(share->extra[i].name);
+		to->data = box_take(b, share, share->extra[i].data, share->extra[i].n_bytes);
+		if (!to->name || !to->data)
 			return false;
 	}
 	return b->extra;

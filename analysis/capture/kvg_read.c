@@ -26,12 +26,9 @@ struct reader {
 
 static int wrong_tensor(const struct reader *r, const struct st_tensor *t, const char *want, struct err *e)
 {
-	char shape[128] = "";
-	size_t used = 0;
-	for (int i = 0; i < t->n_dim && used < sizeof shape; i++)
-		used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
-	return err_set(e, ERR_FORMAT, "%s: tensor %s is %s (%s), not %s", r->name, t->name, st_dtype_name(t->dtype),
-		shape, want);
+	char shape[ST_SHAPE_TEXT];
+	st_shape_text(t, shape, sizeof shape);
+	return err_set(e, ERR_FORMAT, "%s: tensor %s is %s %s, not %s", r->name, t->name, st_dtype_name(t->dtype), shape, want);
 }
 
 /* The tensor's bytes at an address fit for align: the file's own, or a copy that the capture will share. */
@@ -133,15 +130,6 @@ static int read_version(const struct reader *r, struct err *e)
 
 /* ---- the parts of the contract ---- */
 
-static bool map_name(const struct st_tensor *t, enum map_kind *kind, const char **name)
-{
-	*kind = !strncmp(t->name, "score.", 6) ? MAP_SCORE : MAP_ROWS;
-	*name = strchr(t->name, '.');
-	if (strncmp(t->name, "rows.", 5) && strncmp(t->name, "score.", 6))
-		return false;
-	return *++*name;
-}
-
 /* Layers and heads from the metadata, else from the first map that has them. */
 static int read_shape(struct reader *r, struct err *e)
 {
@@ -162,7 +150,7 @@ static int read_shape(struct reader *r, struct err *e)
 		const struct st_tensor *t = &r->file.tensor[i];
 		enum map_kind kind;
 		const char *name;
-		if (!map_name(t, &kind, &name) || t->n_dim != 3)
+		if (!map_of_tensor(t->name, &kind, &name) || t->n_dim != 3)
 			continue;
 		if (t->dim[0] < 1 || t->dim[0] > INT_MAX || t->dim[1] < 1 || t->dim[1] > INT_MAX)
 			continue;
@@ -233,11 +221,6 @@ static int contract_rows(const struct capture *c, const char *name)
 static int read_map(struct reader *r, const struct st_tensor *t, enum map_kind kind, const char *name, struct err *e)
 {
 	const struct capture *c = &r->parts;
-	int heads = map_heads(c, kind);
-	char want[96];
-	snprintf(want, sizeof want, "F32 (%d, %d, %d)", c->n_layer, heads, c->n_prompt);
-	if (t->dtype != ST_F32 || t->n_dim != 3 || t->dim[0] != c->n_layer || t->dim[1] != heads || t->dim[2] != c->n_prompt)
-		return wrong_tensor(r, t, want, e);
 	struct capture_map *m = &r->map[r->parts.n_map++];
 	*m = (struct capture_map){.name = name, .kind = kind, .data = aligned_data(r, t, alignof(float))};
 	if (!m->data)
@@ -259,6 +242,17 @@ static bool known_tensor(const char *name)
 	return false;
 }
 
+/* No map fits: then tokens or metadata are to blame, or this belongs to another capture. */
+static int refuse_misfit(const struct reader *r, const struct st_tensor *t, struct err *e)
+{
+	enum map_kind kind;
+	const char *name;
+	char why[256] = "";
+	if (map_of_tensor(t->name, &kind, &name))
+		map_misfit(&r->parts, kind, t, why, sizeof why);
+	return err_set(e, ERR_FORMAT, "%s: tensor %s is %s", r->name, t->name, why);
+}
+
 static int read_maps(struct reader *r, struct err *e)
 {
 	r->map = calloc((size_t)r->file.n_tensor + 1, sizeof *r->map);
@@ -266,19 +260,23 @@ static int read_maps(struct reader *r, struct err *e)
 	if (!r->map || !r->extra)
 		return no_memory(r, e);
 	r->parts.map = r->map;
+	const struct st_tensor *misfit = NULL;
 	for (int i = 0; i < r->file.n_tensor; i++) {
 		const struct st_tensor *t = &r->file.tensor[i];
 		enum map_kind kind;
 		const char *name;
 		int rc = 0;
-		if (map_name(t, &kind, &name))
+		bool is_map = map_of_tensor(t->name, &kind, &name), fits = is_map && map_fits(&r->parts, kind, t);
+		if (fits)
 			rc = read_map(r, t, kind, name, e);
-		else if (!known_tensor(t->name))
+		else if (is_map || !known_tensor(t->name))
 			r->extra[r->n_extra++] = *t;
 		if (rc)
 			return rc;
+		if (is_map && !fits && !misfit)
+			misfit = t;
 	}
-	return 0;
+	return misfit && !r->parts.n_map ? refuse_misfit(r, misfit, e) : 0;
 }
 
 static int read_parts(struct reader *r, struct err *e)

@@ -1,6 +1,7 @@
 /* What a finished capture answers: counts on it, its maps, metadata, rows and pieces, its hash, and whether two hold the same tokens. */
 #include "analysis/capture/box.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/file.h"
@@ -25,6 +26,43 @@ const struct capture_map *capture_find(const struct capture *c, const char *name
 		if (!strcmp(c->map[i].name, name))
 			return &c->map[i];
 	return NULL;
+}
+
+bool map_of_tensor(const char *tensor, enum map_kind *kind, const char **name)
+{
+	bool score = !strncmp(tensor, "score.", 6);
+	if (!score && strncmp(tensor, "rows.", 5))
+		return false;
+	*kind = score ? MAP_SCORE : MAP_ROWS;
+	*name = tensor + (score ? 6 : 5);
+	return **name;
+}
+
+bool map_fits(const struct capture *c, enum map_kind kind, const struct st_tensor *t)
+{
+	return t->dtype == ST_F32 && t->n_dim == 3 && t->dim[0] == c->n_layer && t->dim[1] == map_heads(c, kind) && t->dim[2] == c->n_prompt;
+}
+
+void map_misfit(const struct capture *c, enum map_kind kind, const struct st_tensor *t, char *out, size_t size)
+{
+	char shape[ST_SHAPE_TEXT];
+	st_shape_text(t, shape, sizeof shape);
+	snprintf(out, size, "%s %s, not F32 (%d, %d, %d)", st_dtype_name(t->dtype), shape, c->n_layer, map_heads(c, kind), c->n_prompt);
+}
+
+bool capture_set_aside(const struct capture *c, int i, char *out, size_t size)
+{
+	const struct capture_box *b = (const struct capture_box *)c;
+	enum map_kind kind;
+	const char *name;
+	for (int k = 0; k < b->n_extra; k++)
+		if (map_of_tensor(b->extra[k].name, &kind, &name) && i-- == 0) {
+			char why[256];
+			map_misfit(c, kind, &b->extra[k], why, sizeof why);
+			snprintf(out, size, "%.60s is %s", b->extra[k].name, why);
+			return true;
+		}
+	return false;
 }
 
 const char *capture_meta(const struct capture *c, const char *key)

@@ -233,6 +233,15 @@ const char *st_meta(const struct st_file *f, const char *key)
 	return NULL;
 }
 
+void st_shape_text(const struct st_tensor *t, char *out, size_t size)
+{
+	size_t used = (size_t)snprintf(out, size, "(");
+	for (int i = 0; i < t->n_dim && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
+	if (used < size)
+		snprintf(out + used, size - used, ")");
+}
+
 int st_read_f32(const struct st_tensor *t, size_t first, size_t n, float *out, struct err *e)
 {
 	size_t size = dtype_table[t->dtype].size, n_element = t->n_bytes / size;

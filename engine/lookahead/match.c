@@ -30,12 +30,9 @@ struct matcher {
 
 static int describe(const struct st_tensor *t, char *text, size_t size)
 {
-	int n = snprintf(text, size, "%.60s (", t->name);
-	for (int i = 0; i < t->n_dim && n < (int)size; i++)
-		n += snprintf(text + n, size - (size_t)n, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
-	if (n < (int)size)
-		n += snprintf(text + n, size - (size_t)n, ")");
-	return n;
+	char shape[ST_SHAPE_TEXT];
+	st_shape_text(t, shape, sizeof shape);
+	return snprintf(text, size, "%.60s %.60s", t->name, shape);
 }
 
 /* The first few tensors of the file: what kind of file it is shows in them. */

@@ -210,6 +210,40 @@ TEST(kvg, unknown_tensors_and_keys_come_back)
 	file_map_close(&map);
 }
 
+/* Its truth has another shape than metadata and the other map say. */
+static struct draft misshapen(void)
+{
+	struct draft d = good();
+	d.tensor[0].dim[0] = 1, d.tensor[0].dim[1] = 8;
+	d.meta[d.n_meta++] = (struct st_pair){"kvglass.n_layer", "2"};
+	d.meta[d.n_meta++] = (struct st_pair){"kvglass.n_head", "4"};
+	return d;
+}
+
+TEST(kvg, a_map_of_another_shape_is_set_aside)
+{
+	static float fit[2 * 4 * 3];
+	struct err e = {0};
+	struct draft d = misshapen();
+	const struct capture *c = opened(&d, &e), *back, *whole = NULL;
+	char why[256];
+	if (!c) {
+		test_fail(__FILE__, __LINE__, "%s", e.text);
+		return;
+	}
+	CHECK(!capture_find(c, "truth") && capture_find(c, "snapkv"));
+	CHECK(capture_set_aside(c, 0, why, sizeof why) && !capture_set_aside(c, 1, why, sizeof why));
+	CHECK_STR(why, "rows.truth is F32 (1, 8, 3), not F32 (2, 4, 3)");
+	back = reopened(c, test_scratch("again.kvg")); /* saved as it was... */
+	CHECK(back && !capture_find(back, "truth") && capture_set_aside(back, 0, why, sizeof why));
+	const struct capture_map truth = {.name = "truth", .kind = MAP_ROWS, .data = fit, .n_rows = 2};
+	CHECK_INT(capture_replace(&whole, c, &truth, 1, NULL, 0, &e), 0); /* ... and gives way to one that fits */
+	CHECK(whole && capture_find(whole, "truth") && !capture_set_aside(whole, 0, why, sizeof why));
+	capture_unref(whole);
+	capture_unref(back);
+	capture_unref(c);
+}
+
 static void refused(const struct draft *d, enum err_code code, const char *want)
 {
 	struct err e = {0};
@@ -223,10 +257,8 @@ static void refused(const struct draft *d, enum err_code code, const char *want)
 
 TEST(kvg, refuses_by_name)
 {
-	struct draft d = good();
-	d.tensor[0].dim[0] = 1, d.tensor[0].dim[1] = 8;
-	d.meta[d.n_meta++] = (struct st_pair){"kvglass.n_layer", "2"};
-	d.meta[d.n_meta++] = (struct st_pair){"kvglass.n_head", "4"};
+	struct draft d = misshapen();
+	d.tensor[1].dtype = ST_I32; /* and so no map fits */
 	refused(&d, ERR_FORMAT, "tensor rows.truth is F32 (1, 8, 3), not F32 (2, 4, 3)");
 	d = good();
 	d.tensor[2].dtype = ST_F32;

@@ -52,7 +52,7 @@ static int run(const struct options *o, struct err *e)
 		return err_set(e, ERR_MEMORY, "no memory for %d captures", o->n_argument);
 	int rc = 0;
 	for (int i = 0; i < o->n_argument && !rc; i++)
-		rc = capture_open(&capture[i], o->argument[i], e);
+		rc = settings_capture(&capture[i], o->argument[i], o, e);
 	if (!rc)
 		rc = compare(capture, o, e);
 	for (int i = 0; i < o->n_argument; i++)

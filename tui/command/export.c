@@ -166,7 +166,7 @@ static int draw_new(const struct options *o, struct err *e)
 		free(line);
 		return rc;
 	}
-	rc = capture_open(&c, o->argument[0], e);
+	rc = settings_capture(&c, o->argument[0], o, e);
 	if (!rc) {
 		rc = draw(o, &f, c, line, e);
 		capture_unref(c);

@@ -99,10 +99,19 @@ static json_t *maps_json(const struct capture *c)
 	return maps;
 }
 
+static json_t *set_aside_json(const struct capture *c)
+{
+	json_t *all = json_array();
+	char why[256];
+	for (int i = 0; capture_set_aside(c, i, why, sizeof why); i++)
+		json_array_append_new(all, table_json_text(why, strlen(why)));
+	return all;
+}
+
 static json_t *capture_json(const struct capture *c)
 {
 	json_t *window = c->window > 0 ? json_integer(c->window) : json_null();
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:o}",
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:o, s:o}",
 		"n_layer", c->n_layer,
 		"n_head", c->n_head,
 		"n_kv_head", c->n_kv_head,
@@ -111,7 +120,8 @@ static json_t *capture_json(const struct capture *c)
 		"n_response", c->n_response,
 		"window", window,
 		"complete", c->complete,
-		"maps", maps_json(c));
+		"maps", maps_json(c),
+		"set_aside", set_aside_json(c));
 }
 
 static json_t *particulars(const struct info *info)

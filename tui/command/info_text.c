@@ -84,6 +84,9 @@ static void print_capture(const struct capture *c)
 		printf("%d\n", c->window);
 	}
 	print_maps(c);
+	char why[256];
+	for (int i = 0; capture_set_aside(c, i, why, sizeof why); i++)
+		print_line("set aside", why);
 	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
 		const char *text = capture_meta(c, told[i].key);
 		if (text)

@@ -5,6 +5,7 @@
 
 #include "tui/command/nearest.h"
 #include "tui/command/prompt.h"
+#include "tui/command/terminal.h"
 
 _Static_assert(REDUCE_MEAN == 0 && REDUCE_MAX == 1 && REDUCE_SUM == 2 && REDUCE_NONE == 3, "order of --group in tui/options.def");
 _Static_assert(POOL_NONE == 0 && POOL_AVG == 1 && POOL_MAX == 2, "order of --pool in tui/options.def");
@@ -138,6 +139,15 @@ int settings_projections(unsigned *out, const struct option_texts *names, const 
 		*out |= 1u << proj;
 	}
 	return 0;
+}
+
+int settings_capture(const struct capture **out, const char *path, const struct options *o, struct err *e)
+{
+	char why[256];
+	int rc = capture_open(out, path, e);
+	for (int i = 0; !rc && capture_set_aside(*out, i, why, sizeof why); i++)
+		remark(o, "%s: %s: left out", path, why);
+	return rc;
 }
 
 int settings_modules_named(struct lookahead **out, const struct model *m, const char *name, const struct options *o, struct err *e)

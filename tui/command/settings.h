@@ -20,6 +20,8 @@ struct measure_options settings_measure(const struct options *o, const char *nam
 struct compare_options settings_compare(const struct options *o, struct preset *room);
 /* Names of projections as bits 1 << PROJ_*; `option` is the one they were given to, for the error. */
 int settings_projections(unsigned *out, const struct option_texts *names, const char *option, struct err *e);
+/* Opens a capture, and remarks on maps that were set aside. */
+int settings_capture(const struct capture **out, const char *path, const struct options *o, struct err *e);
 /* --alpha, --any-base */
 struct lookahead_load_options settings_load(const struct options *o);
 /* A path, or "untrained"; NULL gives NULL in *out. */
