@@ -38,7 +38,7 @@ TRAINING = {
     "debian-reference-de": ("GPL-2+", "German prose"),
     "developers-reference-fr": ("GPL-2+", "French prose"),
 }
-# Trained on in the third stage only.
+# Trained on from the third stage on.
 WIDER = {
     "endless-sky-data": ("GPL-3+", "scenes"),
     "freeciv-data": ("GPL-2+", "encyclopedia"),
