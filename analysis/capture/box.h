@@ -56,8 +56,8 @@ bool share_holds(const struct share *s, const void *data, size_t n_bytes); /* in
 /* Is a tensor of this name a map? Then of which kind, and called what (in the tensor's name). */
 bool map_of_tensor(const char *tensor, enum map_kind *kind, const char **name);
 bool map_fits(const struct capture *c, enum map_kind kind, const struct st_tensor *t);
-/* "F32 (30, 9, 52), not F32 (30, 9, 53)" */
-void map_misfit(const struct capture *c, enum map_kind kind, const struct st_tensor *t, char *out, size_t size);
+/* "rows.snapkv is F32 (30, 9, 52), not F32 (30, 9, 53)" of a map that does not fit; false: t is no map. */
+bool map_misfit(const struct capture *c, const struct st_tensor *t, char *out, size_t size);
 
 /* ---- build.c ---- */
 /* Checks parts and makes a capture of them: what lies inside a block of share is counted, everything else copied. */

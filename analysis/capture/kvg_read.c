@@ -242,17 +242,6 @@ static bool known_tensor(const char *name)
 	return false;
 }
 
-/* No map fits: then tokens or metadata are to blame, or this belongs to another capture. */
-static int refuse_misfit(const struct reader *r, const struct st_tensor *t, struct err *e)
-{
-	enum map_kind kind;
-	const char *name;
-	char why[256] = "";
-	if (map_of_tensor(t->name, &kind, &name))
-		map_misfit(&r->parts, kind, t, why, sizeof why);
-	return err_set(e, ERR_FORMAT, "%s: tensor %s is %s", r->name, t->name, why);
-}
-
 static int read_maps(struct reader *r, struct err *e)
 {
 	r->map = calloc((size_t)r->file.n_tensor + 1, sizeof *r->map);
@@ -276,7 +265,11 @@ static int read_maps(struct reader *r, struct err *e)
 		if (is_map && !fits && !misfit)
 			misfit = t;
 	}
-	return misfit && !r->parts.n_map ? refuse_misfit(r, misfit, e) : 0;
+	char why[256];
+	if (r->parts.n_map || !misfit || !map_misfit(&r->parts, misfit, why, sizeof why))
+		return 0;
+	/* none fits: then tokens or metadata are to blame, or they belong to another capture */
+	return err_set(e, ERR_FORMAT, "%s: tensor %s", r->name, why);
 }
 
 static int read_parts(struct reader *r, struct err *e)

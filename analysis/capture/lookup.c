@@ -43,25 +43,25 @@ bool map_fits(const struct capture *c, enum map_kind kind, const struct st_tenso
 	return t->dtype == ST_F32 && t->n_dim == 3 && t->dim[0] == c->n_layer && t->dim[1] == map_heads(c, kind) && t->dim[2] == c->n_prompt;
 }
 
-void map_misfit(const struct capture *c, enum map_kind kind, const struct st_tensor *t, char *out, size_t size)
+bool map_misfit(const struct capture *c, const struct st_tensor *t, char *out, size_t size)
 {
+	enum map_kind kind;
+	const char *name;
 	char shape[ST_SHAPE_TEXT];
+	if (!map_of_tensor(t->name, &kind, &name))
+		return false;
 	st_shape_text(t, shape, sizeof shape);
-	snprintf(out, size, "%s %s, not F32 (%d, %d, %d)", st_dtype_name(t->dtype), shape, c->n_layer, map_heads(c, kind), c->n_prompt);
+	snprintf(out, size, "%.60s is %s %s, not F32 (%d, %d, %d)", t->name, st_dtype_name(t->dtype), shape, c->n_layer, map_heads(c, kind),
+		c->n_prompt);
+	return true;
 }
 
 bool capture_set_aside(const struct capture *c, int i, char *out, size_t size)
 {
 	const struct capture_box *b = (const struct capture_box *)c;
-	enum map_kind kind;
-	const char *name;
 	for (int k = 0; k < b->n_extra; k++)
-		if (map_of_tensor(b->extra[k].name, &kind, &name) && i-- == 0) {
-			char why[256];
-			map_misfit(c, kind, &b->extra[k], why, sizeof why);
-			snprintf(out, size, "%.60s is %s", b->extra[k].name, why);
+		if (map_misfit(c, &b->extra[k], out, size) && i-- == 0)
 			return true;
-		}
 	return false;
 }
 
