@@ -115,7 +115,7 @@ FUZZ_SRC := $(foreach h,$(HOUSES),$(wildcard $(h)/*_fuzz.c $(h)/*/*_fuzz.c $(h)/
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-.PHONY: sample-module all help demo test unit test-cudaemu test-gpu bench-gpu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
+.PHONY: sample-module all help demo test unit test-cudaemu test-simdemu test-gpu bench-gpu fuzz coverage golden packages install-packages model install clean man pictures check-includes check-docs demo-run test-run FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -221,6 +221,25 @@ $(BUILD)/tests/run: $(TEST_OBJ) $(BUILD)/libkvglass.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# ---- the sets of AVX-512, emulated in place of those of the library, so that any processor with AVX2 tests them ----
+
+SIMDEMU       := $(BUILD)/simdemu
+SIMDEMU_FLAGS := -include tests/simdemu/avx512.h $(SIMD_avx2) -Wno-psabi
+SIMDEMU_OBJ   := $(foreach s,avx512 avx512_bf16,$(SIMD_SRC:%.c=$(SIMDEMU)/%.$(s).o)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simdemu/*.c))
+define simdemu_rule
+$(SIMDEMU)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$< ($(1), emulated))
+	$$(Q)$$(CC) $$(SIMDEMU_FLAGS) $$(CPPFLAGS) $$(CFLAGS) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
+endef
+$(foreach s,avx512 avx512_bf16,$(eval $(call simdemu_rule,$(s))))
+
+SIMDEMU_TESTS := $(filter $(BUILD)/tests/support/%,$(TEST_OBJ)) \
+	$(patsubst %,$(BUILD)/tests/engine/%_test.o,simd matmul attention forward session evict lookahead train_step)
+$(SIMDEMU)/run: $(SIMDEMU_TESTS) $(SIMDEMU_OBJ) $(BUILD)/libkvglass.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # the manual is its template and the tables of the program
 $(BUILD)/man/page: $(BUILD)/man/page.o $(BUILD)/libkvglass.a
 	$(call say,LINK,$@)
@@ -261,6 +280,9 @@ test-run: model
 
 test-cudaemu: $(EMU)/run ## every CUDA kernel and whole models on the CPU, no GPU and no toolkit needed; only="SUITE SUITE.CASE"
 	$(Q)$(EMU)/run --jobs $$(nproc 2>/dev/null || echo 2) $(only)
+
+test-simdemu: $(SIMDEMU)/run ## the engine on its AVX-512 and bfloat16 code, emulated over AVX2; only="SUITE SUITE.CASE"
+	$(Q)$(SIMDEMU)/run --jobs $$(nproc 2>/dev/null || echo 2) $(only)
 
 test-gpu: $(if $(CUDA_ON),$(BUILD)/cudatest/run) ## the same tests on a GPU, under compute-sanitizer too where it is installed; 77: there is none
 	+$(Q)tests/on-gpu '$(CUDA_STATE)' $(if $(CUDA_ON),$(BUILD)/cudatest/run $(CUDA_ROOT))
@@ -329,4 +351,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
--include $(LIB_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(GPU_TEST_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d
+-include $(LIB_OBJ:.o=.d) $(SIMDEMU_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(GPU_TEST_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d) $(TEST_OBJ:.o=.d) $(BUILD)/tui/main.d $(BUILD)/man/page.d
