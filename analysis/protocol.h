@@ -8,7 +8,6 @@
 #define KVGLASS_ANALYSIS_PROTOCOL_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "analysis/capture.h"
 #include "engine/err.h"

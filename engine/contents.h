@@ -6,7 +6,6 @@
 #ifndef KVGLASS_ENGINE_CONTENTS_H
 #define KVGLASS_ENGINE_CONTENTS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

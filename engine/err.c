@@ -1,5 +1,6 @@
 #include "engine/err.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

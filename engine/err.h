@@ -9,8 +9,6 @@
 #ifndef KVGLASS_ENGINE_ERR_H
 #define KVGLASS_ENGINE_ERR_H
 
-#include <stdarg.h>
-
 enum err_code {
 	ERR_NONE = 0,
 	ERR_USE,         /* the caller asked for something impossible (budget below sinks + window, ...) */

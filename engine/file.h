@@ -8,7 +8,6 @@
 #ifndef KVGLASS_ENGINE_FILE_H
 #define KVGLASS_ENGINE_FILE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

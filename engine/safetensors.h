@@ -9,7 +9,6 @@
 #ifndef KVGLASS_ENGINE_SAFETENSORS_H
 #define KVGLASS_ENGINE_SAFETENSORS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -33,15 +33,17 @@ static void say_set_aside(struct app *app)
 /* ... and of those that a capture could be expected to hold. */
 static void say_missing(struct app *app)
 {
-	static const char *const expected[] = {"truth", "truth_even", "snapkv", "lookahead"};
 	const struct capture *c = app->look.snap->capture;
 	const char *modules = capture_meta(c, "module_name");
+	const struct {
+		const char *map;
+		bool due;
+	} expected[] = {{"truth", true}, {"truth_even", capture_find(c, "truth")}, {"snapkv", true}, {"lookahead", modules && *modules}};
 	char list[80] = "";
 	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-		bool due = i == 1 ? capture_find(c, "truth") != NULL : i < 3 || (modules && *modules);
 		size_t at = strlen(list);
-		if (due && !capture_find(c, expected[i]))
-			snprintf(list + at, sizeof list - at, "%srows.%s", at ? ", " : "", expected[i]);
+		if (expected[i].due && !capture_find(c, expected[i].map))
+			snprintf(list + at, sizeof list - at, "%srows.%s", at ? ", " : "", expected[i].map);
 	}
 	if (*list && !*app->message)
 		app_say(app, ROLE_WARN, "this capture has no %s: what needs that is left out", list);

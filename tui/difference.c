@@ -1,6 +1,5 @@
 #include "tui/difference.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

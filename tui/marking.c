@@ -1,7 +1,5 @@
 #include "tui/marking.h"
 
-#include <stdio.h>
-
 #include "tui/draw/number.h"
 
 static void say_marked(struct app *app, const char *done)

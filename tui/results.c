@@ -1,7 +1,6 @@
 #include "tui/results.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "tui/app.h"
 

@@ -1,7 +1,6 @@
 #include "tui/screen.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "tui/app.h"
 #include "tui/editor.h"

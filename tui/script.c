@@ -1,7 +1,6 @@
 #include "tui/script.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <utf8proc.h>

@@ -1,7 +1,6 @@
 /* LoRA pairs on the device. They are taken over once for all passes that use them (adapt), so that a pass moves nothing but its rows: at
  * the published rank of 8 the pairs of an 8B model are 84 MB, which would take longer than the pass. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/cuda/cuda.h"
 

@@ -1,5 +1,4 @@
 /* The table of operations on a CUDA device: life of a session, steps, and the operations that are one kernel. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

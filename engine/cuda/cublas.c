@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)

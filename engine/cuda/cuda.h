@@ -18,8 +18,6 @@
 #ifndef KVGLASS_ENGINE_CUDA_CUDA_H
 #define KVGLASS_ENGINE_CUDA_CUDA_H
 
-#include <stdatomic.h>
-
 #include "engine/cuda/cublas.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/kernels.h"

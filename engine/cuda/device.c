@@ -3,7 +3,6 @@
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "engine/cuda/kernels.h"
 

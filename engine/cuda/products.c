@@ -1,5 +1,4 @@
 /* Products with stored weights, logits. Few rows are read-once sweeps over the weights (matvec.cu), many a product of cuBLAS. */
-#include <string.h>
 
 #include "engine/cuda/cuda.h"
 

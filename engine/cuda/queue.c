@@ -5,7 +5,6 @@
  * Neighbours that one kernel can do are joined: rotation and append, and in steps that are kept gate and up and their activation.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/cuda/cuda.h"
 

@@ -2,6 +2,8 @@
 #ifndef KVGLASS_ENGINE_FILE_GUARD_H
 #define KVGLASS_ENGINE_FILE_GUARD_H
 
+#include <stdbool.h>
+
 #include "engine/file.h"
 
 struct file_guard *file_guard_add(const void *data, size_t n_bytes); /* NULL: the table is full */

@@ -1,6 +1,7 @@
 #include "engine/safetensors.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* Whatever a tokenizer.json holds: reading it neither crashes nor leaks nor takes for ever, and what it gives can
  * be used. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/token/parts.h"
 

@@ -9,7 +9,6 @@
 #define KVGLASS_ENGINE_TRAIN_ATTENTION_GRAD_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "engine/cpu/simd/simd.h"
 

@@ -2,6 +2,8 @@
 #ifndef KVGLASS_EXPORT_TABLE_SHEET_H
 #define KVGLASS_EXPORT_TABLE_SHEET_H
 
+#include <stdbool.h>
+
 #include "engine/file.h"
 
 struct sheet {

@@ -6,7 +6,6 @@
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const struct capture *synthetic(int n_prompt, int n_response, uint64_t seed)

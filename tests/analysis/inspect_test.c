@@ -1,6 +1,5 @@
 #include "analysis/inspect.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/random.h"

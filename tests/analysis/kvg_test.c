@@ -7,9 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct capture *synthetic(int n_prompt, int n_response)
 {

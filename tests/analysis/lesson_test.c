@@ -1,7 +1,6 @@
 #include "analysis/lesson.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/training_log.h"

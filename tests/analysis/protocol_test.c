@@ -5,7 +5,6 @@
 #include "tests/support/test.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* kept (n_prompt): what one unit keeps under an evaluation's protocol. */

@@ -1,8 +1,6 @@
 #include "analysis/ramp.h"
 #include "tests/support/test.h"
 
-#include <stdlib.h>
-
 TEST(ramp, levels)
 {
 	CHECK_NEAR(ramp_level(RAMP_LIFT, 1, 0), 0, 0);

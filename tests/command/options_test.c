@@ -1,6 +1,5 @@
 #include "tui/command/options.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/test.h"

@@ -1,7 +1,6 @@
 /* The kernels that work row by row, each against its definition in double precision: every shape with a tail, odd leading dimensions,
  * both kinds of element. Attention and captures: attention_test.c. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/file/tensor_type.h"
 #include "tests/cuda/on_device.h"

@@ -1,7 +1,6 @@
 /* Chat templates: which are known, and what they make of a message, against transformers' own rendering. */
 #include "engine/token/chat.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/engine.h"

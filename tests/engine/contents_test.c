@@ -1,7 +1,5 @@
 #include "engine/contents.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -1,6 +1,5 @@
 /* Files that are cut or rewritten while somebody reads them: no signal ends the program, no number from them is handed out. */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,9 +1,7 @@
 /* Modules of other programs: their types, their names, and what stands beside their tensors. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/lookahead_report.h"
 #include "tests/support/module_draft.h"

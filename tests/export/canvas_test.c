@@ -1,7 +1,6 @@
 /* The canvas in its three forms: exact cells, chunks, resolution, embedded fonts, same bytes. */
 #include "export/draw/canvas.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* Curves: the evaluation's numbers at every budget drawn. */
 #include "export/plot/curves.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/evaluated.h"

@@ -2,7 +2,6 @@
  * divides by what is not there. */
 #include "export/figure.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -2,7 +2,6 @@
  * half-written. */
 #include "export/figure.h"
 
-#include <dirent.h>
 #include <jansson.h>
 #include <locale.h>
 #include <stdio.h>

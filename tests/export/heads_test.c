@@ -1,6 +1,5 @@
 /* Grids of heads: the evaluation's numbers, and what cannot be drawn. */
 #include <jansson.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 

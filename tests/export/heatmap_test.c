@@ -1,9 +1,6 @@
 /* Heatmaps: what is drawn is what the evaluation says, to the pixel. */
 #include "export/plot/heatmap.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/support/evaluated.h"
 #include "tests/support/picture.h"
 #include "tests/support/test.h"

@@ -1,7 +1,6 @@
 #include "tests/support/quantise.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 static void store_u16(uint8_t *p, uint16_t v)

@@ -3,7 +3,6 @@
 #include "tests/support/tiny_model.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

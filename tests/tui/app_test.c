@@ -2,7 +2,6 @@
 #include "tests/support/scene.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

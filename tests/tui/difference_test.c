@@ -3,7 +3,6 @@
 #include "tests/support/test.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "tests/support/tolerance.h"
 

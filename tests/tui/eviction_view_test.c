@@ -2,9 +2,6 @@
 #include "tui/app.h"
 #include "tests/support/test.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "tests/support/scene.h"
 #include "tui/view/eviction.h"
 

@@ -1,7 +1,6 @@
 #include "tui/draw/flow.h"
 #include "tests/support/test.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "tui/draw/glyph.h"

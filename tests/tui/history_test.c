@@ -2,7 +2,6 @@
 #include "tests/support/test.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "engine/file.h"

@@ -1,8 +1,6 @@
 #include "tui/draw/layout.h"
 #include "tests/support/test.h"
 
-#include <string.h>
-
 enum { MAX_RECT = 64 };
 
 struct named {

@@ -4,7 +4,6 @@
 #include "tests/support/test.h"
 #include "tests/support/tolerance.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "analysis/synthetic.h"

@@ -2,7 +2,6 @@
 #include "tests/support/test.h"
 
 #include <math.h>
-#include <string.h>
 
 static int dots_of(const struct plot *p)
 {

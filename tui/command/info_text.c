@@ -1,7 +1,6 @@
 /* kvglass info, for people. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tui/command/info.h"

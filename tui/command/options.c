@@ -1,7 +1,6 @@
 #include "tui/command/options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

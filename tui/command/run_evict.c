@@ -1,7 +1,6 @@
 #include "tui/command/run_evict.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "analysis/eviction.h"
 #include "export/table.h"

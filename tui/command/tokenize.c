@@ -1,6 +1,5 @@
 /* kvglass tokenize: the ids that a model would be given, and what each stands for. */
 #include <jansson.h>
-#include <string.h>
 
 #include "export/table.h"
 #include "tui/command/command.h"

@@ -1,7 +1,6 @@
 /* kvglass view, and kvglass alone: the interactive program. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "engine/file.h"

@@ -1,7 +1,6 @@
 #include "tui/draw/token_text.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "tui/draw/glyph.h"
 

@@ -2,7 +2,6 @@
 #ifndef KVGLASS_TUI_TOKEN_TEXT_H
 #define KVGLASS_TUI_TOKEN_TEXT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

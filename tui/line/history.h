@@ -6,7 +6,6 @@
 #ifndef KVGLASS_TUI_LINE_HISTORY_H
 #define KVGLASS_TUI_LINE_HISTORY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/err.h"

@@ -1,7 +1,6 @@
 #include "tui/terminal/term.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>

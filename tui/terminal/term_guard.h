@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <termios.h>
 
 #include "engine/err.h"
 

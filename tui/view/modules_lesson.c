@@ -1,8 +1,6 @@
 /* Live training, as errands: steps until the screen wants no more, the newest prediction shown in between. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analysis/lesson.h"
 #include "engine/file.h"

@@ -1,7 +1,6 @@
 #include "tui/view/panel_options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tui/app.h"

@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "tui/view/kept.h"
 #include "tui/draw/number.h"

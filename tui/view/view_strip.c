@@ -1,8 +1,5 @@
 #include "tui/view/view_strip.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "tui/view/kept.h"
 #include "tui/view/marks.h"
 #include "tui/draw/glyph.h"

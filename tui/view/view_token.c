@@ -2,10 +2,8 @@
  * pooling would keep it, and its lift in every layer and head. */
 #include "tui/view.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tui/draw/glyph.h"
 #include "tui/draw/layout.h"
