@@ -45,6 +45,8 @@ static int check(const struct options *o, struct err *e)
 	const struct measure_options methods = {.method = (const char *const *)o->methods.item, .n_method = o->methods.n};
 	if (o->methods.n && measure_check_methods(&methods, e))
 		return err_prefix(e, "--methods");
+	if (run_evict_check(o, e))
+		return ERR_USE;
 	return settings_check(o, e);
 }
 

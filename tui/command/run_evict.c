@@ -1,6 +1,7 @@
 #include "tui/command/run_evict.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/eviction.h"
 #include "export/table.h"
@@ -33,6 +34,23 @@ void evictions_free(struct evictions *v)
 	free(v);
 }
 
+int run_evict_check(const struct options *o, struct err *e)
+{
+	static const struct lookahead some; /* which modules is not known yet */
+	const char *names[SETTINGS_MAX_METHODS];
+	struct measure_options m = settings_measure(o, names);
+	m.modules = o->modules ? &some : NULL;
+	for (int i = 0; i < o->evict.n; i++) {
+		const char *name = o->evict.item[i];
+		if (measure_check_methods(&(struct measure_options){.method = &name, .n_method = 1}, e))
+			return err_prefix(e, "--evict");
+		if (!measure_scores(&m, name))
+			return err_set(e, ERR_USE, "--evict %s: this run does not measure it, %s", name,
+				strcmp(name, "lookahead") || o->modules ? "--methods has to name it too" : "it needs --modules");
+	}
+	return 0;
+}
+
 /* ---- making ---- */
 
 struct evict_job {
@@ -63,7 +81,7 @@ static int find_method(const struct evaluation *ev, const char *name, int *m, st
 	*m = evaluation_find(ev, name);
 	if (*m >= 0)
 		return 0;
-	return err_set(e, ERR_USE, "--evict %s: %s", name, method_find(name) ? "was not measured in this run" : "is no method");
+	return err_set(e, ERR_USE, "--evict %s: was not measured in this run", name);
 }
 
 static int evict_budgets(const struct evict_job *job, const struct comparison *cmp, const char *name, struct err *e)
@@ -77,7 +95,9 @@ static int evict_budgets(const struct evict_job *job, const struct comparison *c
 static int open_evaluation(struct evict_job *job, const struct options *o, struct err *e)
 {
 	struct preset preset;
-	const struct compare_options c = settings_compare(o, &preset);
+	struct compare_options c = settings_compare(o, &preset);
+	c.eval.method = (const char *const *)o->evict.item; /* --methods may list fewer */
+	c.eval.n_method = o->evict.n;
 	return evaluation_open(&job->ev, live_capture(job->live), &c.eval, NULL, e);
 }
 

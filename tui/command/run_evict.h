@@ -10,6 +10,9 @@
 
 struct evictions; /* results, by method and budget */
 
+/* Found before the model runs: a method of --evict that is none, or that this run does not measure. */
+int run_evict_check(const struct options *o, struct err *e);
+
 /* Methods of --evict at the comparison's budgets. *out is NULL without --evict. A method that was not measured is an error that
  * names it. */
 int run_evict(struct evictions **out, struct live *l, const struct comparison *cmp, const struct options *o, struct err *e);
