@@ -332,7 +332,7 @@ coverage: ## lines that the unit tests run, per house; limit=80 lists the files 
 	+@$(MAKE) config=coverage build/coverage/tests/run build/coverage/kvglass
 	@limit=$(limit) tests/coverage
 
-sample-module: build/kvglass ## train the sample's lookahead modules again and judge them (four hours; Debian, apt-get)
+sample-module: build/kvglass ## train the sample's lookahead modules again and judge them (six hours; Debian, apt-get)
 	@samples/modules/train
 
 golden: ## how the golden files of the tests are made again (needs Python packages)

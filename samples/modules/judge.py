@@ -4,7 +4,8 @@
     judge.py -m MODEL -l MODULES.safetensors --work FOLDER HELD_OUT/*.jsonl
 
 Every prompt is run once (kvglass run, kept in FOLDER as a capture) and compared (kvglass compare); tables follow by kind, by length and
-by layer, and the prompts where the modules lose. An interrupted run goes on where it was.
+by layer, and the prompts where the modules lose. With --answers every prompt is also continued from the cache that each method keeps, and what
+that does to the response follows by kind. An interrupted run goes on where it was.
 """
 import argparse
 import collections
@@ -17,6 +18,7 @@ import sys
 METHODS = ("snapkv", "untrained", "lookahead")
 BUDGETS = (64, 128, 256, 512)
 RESPONSE_TOKENS = 64
+ANSWER_BUDGET = 128
 
 
 def call(*words):
@@ -24,18 +26,20 @@ def call(*words):
 
 
 def measure(args, name, prompt):
-    """One prompt's figures: {"n", "kl": {method}, "overlap"/"mass": {budget: {method}}, "layers": {method: [kl]}}."""
+    """One prompt's figures: {"n", "kl": {method}, "overlap"/"mass": {budget: {method}}, "layers": {method: [kl]}, "answers": [result]}."""
     kept = args.work / f"{name}.json"
     if kept.exists():
         return json.loads(kept.read_text())
     text, capture = args.work / "prompt.txt", args.work / "prompt.kvg"
     text.write_text(prompt, encoding="utf-8")
+    evict = ["--evict", ",".join(("oracle", *METHODS)), "-b", ANSWER_BUDGET] if args.answers else []
     ran = json.loads(call(args.kvglass, "run", "-m", args.model, "-l", args.modules, "-f", text, "-n", RESPONSE_TOKENS, "--methods",
-        ",".join(METHODS), "--threads", args.threads, "-o", capture, "--json", "-q"))
+        ",".join(METHODS), "--threads", args.threads, "-o", capture, "--json", "-q", *evict))
     budgets = [b for b in BUDGETS if b < ran["n_prompt"]]
     found = json.loads(call(args.kvglass, "compare", capture, "--json", "--per-head", "--budget", ",".join(map(str, budgets))))
     out = {"n": ran["n_prompt"], "kl": {m: found["methods"][m]["kl"] for m in METHODS},
         "layers": {m: [statistics.fmean(heads) for heads in found["methods"][m]["per_head"]["kl"]] for m in METHODS}}
+    out["answers"] = ran["eviction"]["results"] if args.answers else []
     for what in ("overlap", "mass"):
         out[what] = {str(b["budget"]): {m: b["methods"][m][what] for m in (*METHODS, "oracle")} for b in found["budgets"]}
     kept.write_text(json.dumps(out))
@@ -61,6 +65,20 @@ def head(what):
     print(f"{'SnapKV/untrained/modules':<26}  {'':<17}  " + "  ".join(f"{'at ' + str(b):<18}" for b in BUDGETS))
 
 
+def answers(label, results):
+    """Continued from the evicted cache: how far the next token's distribution moves, where its most likely token stays, when the text parts."""
+    at = {m: [a for r in results for a in r["answers"] if a["method"] == m] for m in ("oracle", *METHODS)}
+    kl = "/".join(f"{mean(a['kl']['mean'] for a in at[m]):.2f}" for m in at)
+    same = "/".join(f"{100 * mean(a['same_top'] for a in at[m]):.0f}" for m in at)
+    apart = "/".join(f"{statistics.median(map(parted, at[m])):.0f}" for m in at)
+    print(f"{label:<22} {len(results):>3}  {kl:<22}  {same:<14}  {apart}")
+
+
+def parted(answer):
+    """The token at which the text parts from the whole cache's; its length where it does not."""
+    return answer["n_response"] if answer["first_different"] is None else answer["first_different"]
+
+
 def losses(all_results):
     """Every prompt, budget and measure in which the modules are not the best of the three."""
     for name, r in all_results.items():
@@ -78,6 +96,7 @@ def main():
     parse.add_argument("-m", "--model", required=True)
     parse.add_argument("-l", "--modules", required=True)
     parse.add_argument("--work", type=pathlib.Path, required=True)
+    parse.add_argument("--answers", action="store_true", help="continue every prompt from the evicted caches too (three times as long)")
     parse.add_argument("--kvglass", default="build/kvglass")
     parse.add_argument("--threads", type=int, default=0)
     parse.add_argument("files", type=pathlib.Path, nargs="+")
@@ -105,6 +124,11 @@ def main():
     n_layer = len(result["layers"]["snapkv"])
     for layer in range(n_layer):
         print(f"{layer:>3}  " + "/".join(f"{mean(r['layers'][m][layer] for r in everything.values()):.3f}" for m in METHODS))
+    if args.answers:
+        print(f"\n{f'answers at {ANSWER_BUDGET}, prompts':<26}  {'KL of the next token':<22}  {'same top, %':<14}  parts at token (median)")
+        print("truth/SnapKV/untrained/modules")
+        for kind, results in by_kind.items():
+            answers(kind, results)
     print("\nwhere the modules are not the best")
     losses(everything)
 

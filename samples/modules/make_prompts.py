@@ -2,7 +2,7 @@
 """Makes the prompts that the shipped lookahead module was trained on, and those it is judged by.
 
     make_prompts.py --cache FOLDER --count 300 --seed 1 train.jsonl
-    make_prompts.py --cache FOLDER --count 300 --seed 1 --wider more.jsonl
+    make_prompts.py --cache FOLDER --count 300 --seed 1 --of wider more.jsonl
     make_prompts.py --cache FOLDER --held-out --seed 2 FOLDER
 
 Texts come from Debian packages (texts.py names them and their licences), the instructions around them are our own. The same seed and the
@@ -19,14 +19,15 @@ import re
 import sys
 
 import texts
-from instructions import CHINESE, CODING, FRENCH, GERMAN, JAPANESE, READING, SPANISH, TALK, asked, chatter, framed, needle, table
+from instructions import (CHINESE, CODING, FRENCH, GERMAN, ITALIAN, JAPANESE, PORTUGUESE, READING, SPANISH, TALK, asked, chatter, framed, needle,
+    table)
 from reports import report
 
 LENGTHS = (256, 256, 512, 512, 1024, 2048, 4096)  # tokens of held-out prompts, about
 AROUND = 45  # tokens of the chat template and of an instruction
 
 # Characters that a token of the sample model holds, so that lengths can be given in tokens without its tokenizer.
-ENGLISH, TALKED, CODE, DE, FR, ES, ZH, JA = 4.1, 3.6, 3.0, 2.6, 2.9, 3.0, 0.95, 1.0
+ENGLISH, TALKED, CODE, DE, FR, ES, IT, PT, ZH, JA = 4.1, 3.6, 3.0, 2.6, 2.9, 3.0, 2.8, 2.8, 0.95, 1.0
 
 
 def training_kinds(cache):
@@ -105,6 +106,39 @@ def wider_kinds(cache):
     ]
 
 
+def widest_kinds(cache):
+    """As training_kinds: reports again, and sources of none of the two before, on money and in two more languages among them."""
+    get = {name: texts.fetch(name, cache) for name in (*texts.WIDER, *texts.WIDEST)}
+    of = lambda name, pattern, keep="": texts.html_pages(get[name], pattern, lambda p: re.search(keep, str(p)), shortest=60)
+    money = lambda language: of("gnucash-docs", "*.html", f"/gnucash-(guide|help)-{language}/")
+    savings = [money("en"), of("homebank-data", "*.html", "/help/")]
+    essays = [of("cfi-en", "*.htm"), of("mh-book", "*.html", "/(overall|mh)/"), of("rust-doc", "*.html", "/(book|edition-guide)/"),
+        of("lilypond-doc-html", "*.html", r"/essay/.*(?<!\.[a-z]{2})\.html"), of("debian-kernel-handbook", "*.html")]
+    manuals = [of("freedombox-doc-en", "*.html", "/manual/en/"), of("wireshark-doc", "*.html", "/wsug_html_chunked/")]
+    entries = [texts.dictionary(next(get["dict-devil"].rglob("*.dict.dz"))),
+        of("lilypond-doc-html", "*.html", r"/music-glossary-big-page\.html"), texts.legends(get["freeciv-data"])]
+    german = [money("de"), of("debian-paketmanagement-buch", "*.html")]
+    italian, portuguese = money("it"), money("pt")
+    told = [texts.novels(get["r-cran-janeaustenr"]), texts.scenes(get["endless-sky-data"])]
+    anything = [*savings, *essays, *manuals, *entries]
+    return [
+        (20, "report", ENGLISH, report),
+        (16, "money", ENGLISH, lambda r, n: framed(r, r.choice(savings).take(r, n), READING)),
+        (16, "essay", ENGLISH, lambda r, n: framed(r, r.choice(essays).take(r, n), READING)),
+        (10, "encyclopedia", ENGLISH, lambda r, n: framed(r, r.choice(entries).take(r, n), READING)),
+        (10, "manual", ENGLISH, lambda r, n: framed(r, r.choice(manuals).take(r, n), READING)),
+        (6, "story", ENGLISH, lambda r, n: framed(r, r.choice(told).take(r, n), READING)),
+        (8, "question", ENGLISH, lambda r, n: asked(r, r.choice(anything).take(r, n))),
+        (4, "needle", ENGLISH, lambda r, n: needle(r, r.choice(anything).take(r, n))),
+        (4, "german", DE, lambda r, n: framed(r, r.choice(german).take(r, n), GERMAN)),
+        (3, "italian", IT, lambda r, n: framed(r, italian.take(r, n), ITALIAN)),
+        (3, "portuguese", PT, lambda r, n: framed(r, portuguese.take(r, n), PORTUGUESE)),
+    ]
+
+
+KINDS = {"first": training_kinds, "wider": wider_kinds, "widest": widest_kinds}
+
+
 def held_out_kinds(cache):
     get = {name: texts.fetch(name, cache) for name in texts.HELD_OUT}
     stories = texts.news(get["r-cran-tm"])
@@ -173,7 +207,7 @@ def main():
     parse.add_argument("--seed", type=int, default=1)
     parse.add_argument("--shortest", type=int, default=120, help="tokens of a training prompt, about")
     parse.add_argument("--longest", type=int, default=2600)
-    parse.add_argument("--wider", action="store_true", help="of the sources of the third stage, news-like text first")
+    parse.add_argument("--of", choices=KINDS, default="first", help="sources: those of the first stages, of the third on, of the fifth")
     parse.add_argument("--held-out", action="store_true", help="write one JSONL a kind into the folder OUT")
     parse.add_argument("--quick", action="store_true", help="a few prompts of at most 400 tokens, to try the programs that read them")
     parse.add_argument("out", type=pathlib.Path)
@@ -186,8 +220,7 @@ def main():
         args.out.mkdir(parents=True, exist_ok=True)
         held_out(rng, args.cache, args.out, args.quick)
     else:
-        kinds = wider_kinds(args.cache) if args.wider else training_kinds(args.cache)
-        write(args.out, training(rng, kinds, args.count, args.shortest, args.longest))
+        write(args.out, training(rng, KINDS[args.of](args.cache), args.count, args.shortest, args.longest))
     print(f"prompts in {args.out}", file=sys.stderr)
 
 
