@@ -225,14 +225,15 @@ $(BUILD)/tests/run: $(TEST_OBJ) $(BUILD)/libkvglass.a
 
 SIMDEMU       := $(BUILD)/simdemu
 SIMDEMU_FLAGS := -include tests/simdemu/avx512.h $(SIMD_avx2) -Wno-psabi
-SIMDEMU_OBJ   := $(foreach s,avx512 avx512_bf16,$(SIMD_SRC:%.c=$(SIMDEMU)/%.$(s).o)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simdemu/*.c))
+SIMDEMU_SETS  := avx512 avx512_bf16
+SIMDEMU_OBJ   := $(foreach s,$(SIMDEMU_SETS),$(SIMD_SRC:%.c=$(SIMDEMU)/%.$(s).o)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simdemu/*.c))
 define simdemu_rule
 $(SIMDEMU)/engine/cpu/simd/%.$(1).o: engine/cpu/simd/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$< ($(1), emulated))
 	$$(Q)$$(CC) $$(SIMDEMU_FLAGS) $$(CPPFLAGS) $$(CFLAGS) -DSIMD_NAME=$(1) -DSIMD_$(1)=1 -MMD -MP -c -o $$@ $$<
 endef
-$(foreach s,avx512 avx512_bf16,$(eval $(call simdemu_rule,$(s))))
+$(foreach s,$(SIMDEMU_SETS),$(eval $(call simdemu_rule,$(s))))
 
 SIMDEMU_TESTS := $(filter $(BUILD)/tests/support/%,$(TEST_OBJ)) \
 	$(patsubst %,$(BUILD)/tests/engine/%_test.o,simd matmul attention forward session evict lookahead train_step)

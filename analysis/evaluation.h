@@ -44,7 +44,7 @@ struct eval_method { /* one method as evaluated */
 struct evaluation_options {
 	struct protocol protocol;
 	uint64_t seed;             /* random control */
-	const char *const *method; /* names; NULL: every method the capture can serve */
+	const char *const *method; /* names, beside the preset; NULL: every method the capture can serve */
 	int n_method;
 	/* or NULL. Its protocol replaces `protocol`, and its own map is one more method, under its name */
 	const struct preset *preset;

@@ -52,7 +52,7 @@ struct measure_options {
 
 /* Are o's methods names that can be measured, and not too many? ERR_USE, ERR_LIMIT. */
 int measure_check_methods(const struct measure_options *o, struct err *e);
-/* Will a run by these options measure what this method (a name that passes the check) scores by? Known beforehand, as far as options tell. */
+/* Will a run by these options measure what this method (a name that passes the check) scores by? Lookahead needs modules besides. */
 bool measure_scores(const struct measure_options *o, const char *method);
 
 /* Measures one prompt. *out is the finished capture (the caller's reference).

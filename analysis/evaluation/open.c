@@ -79,8 +79,8 @@ static bool is_listed(const struct evaluation *ev, const char *name)
 static int add_named(struct evaluation *ev, int *n_made, const struct evaluation_options *o, struct err *e)
 {
 	for (int i = 0; i < o->n_method; i++) {
-		if (is_listed(ev, o->method[i]))
-			continue;
+		if (is_listed(ev, o->method[i]) || (o->preset && !strcmp(o->method[i], o->preset->name)))
+			continue; /* a preset is a method of its own, added last */
 		const struct method *m = method_find(o->method[i]);
 		const struct capture_map *map = m ? NULL : capture_find(ev->capture, o->method[i]);
 		if (!m && (!map || in_table(map->name)))

@@ -59,8 +59,6 @@ bool measure_scores(const struct measure_options *o, const char *method)
 	const struct method *known = method_find(method);
 	if (known && (!known->map || !strcmp(known->map, "truth") || !strcmp(known->map, "truth_even")))
 		return true; /* truth is measured with the response, whatever is listed */
-	if (known && !strcmp(known->map, "lookahead") && !o->modules)
-		return false;
 	return wants(o, known ? known->map : method);
 }
 

@@ -28,8 +28,8 @@ def call(*words):
 def measure(args, name, prompt):
     """One prompt's figures: {"n", "kl": {method}, "overlap"/"mass": {budget: {method}}, "layers": {method: [kl]}, "answers": [result]}."""
     kept = args.work / f"{name}.json"
-    if kept.exists():
-        return json.loads(kept.read_text())
+    if kept.exists() and ((before := json.loads(kept.read_text())).get("answers") or not args.answers):
+        return before
     text, capture = args.work / "prompt.txt", args.work / "prompt.kvg"
     text.write_text(prompt, encoding="utf-8")
     evict = ["--evict", ",".join(("oracle", *METHODS)), "-b", ANSWER_BUDGET] if args.answers else []

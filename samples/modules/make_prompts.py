@@ -65,10 +65,14 @@ def training_kinds(cache):
     ]
 
 
+def pages_of(get, shortest=0):
+    return lambda name, pattern, keep="": texts.html_pages(get[name], pattern, lambda p: re.search(keep, str(p)), shortest)
+
+
 def wider_kinds(cache):
     """As training_kinds: shorter and of more sources, reports, announcements and encyclopaedic prose first."""
     get = {name: texts.fetch(name, cache) for name in (*texts.TRAINING, *texts.WIDER)}
-    of = lambda name, pattern, keep="": texts.html_pages(get[name], pattern, lambda p: re.search(keep, str(p)))
+    of = pages_of(get)
     handbook = lambda language: of("debian-handbook", "*.html", f"/{language}/")
     desktop = lambda language: of("gnome-user-docs", "*.page", f"/help/{language}/gnome-help/")
     install = lambda language: of("installation-guide-amd64", "*.html", f"/{language}/")
@@ -107,9 +111,9 @@ def wider_kinds(cache):
 
 
 def widest_kinds(cache):
-    """As training_kinds: reports again, and sources of none of the two before, on money and in two more languages among them."""
-    get = {name: texts.fetch(name, cache) for name in (*texts.WIDER, *texts.WIDEST)}
-    of = lambda name, pattern, keep="": texts.html_pages(get[name], pattern, lambda p: re.search(keep, str(p)), shortest=60)
+    """As training_kinds: reports again, and sources that the two before do not have, on money and in two more languages among them."""
+    get = {name: texts.fetch(name, cache) for name in (*texts.WIDEST, "endless-sky-data", "freeciv-data", "r-cran-janeaustenr")}
+    of = pages_of(get, shortest=60)
     money = lambda language: of("gnucash-docs", "*.html", f"/gnucash-(guide|help)-{language}/")
     savings = [money("en"), of("homebank-data", "*.html", "/help/")]
     essays = [of("cfi-en", "*.htm"), of("mh-book", "*.html", "/(overall|mh)/"), of("rust-doc", "*.html", "/(book|edition-guide)/"),

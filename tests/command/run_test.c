@@ -333,6 +333,12 @@ TEST(command_run, continues_from_evicted_caches)
 		"-b", "64", "-q", NULL);
 	CHECK_INT(r.status, 0); /* truth and the controls need not be listed */
 	program_free(&r);
+	program_run(&r, NULL, "run", "--json", "--raw", "-m", model, "-p", prose, "-n", "3", "--preset", "snapkv-kvpress", "--evict",
+		"snapkv-kvpress,snapkv", "-b", "80", "-q", NULL);
+	all = PROGRAM_JSON(&r);
+	CHECK(eviction_result(all, "snapkv-kvpress", 80) && eviction_result(all, "snapkv", 80));
+	json_decref(all);
+	program_free(&r);
 	program_run(&r, NULL, "run", "--raw", "-m", model, "-p", prose, "-n", "0", "--evict", "snapkv", "-q", NULL);
 	CHECK_PROGRAM_ERROR(&r, 1, "no response to compare with");
 	program_free(&r);

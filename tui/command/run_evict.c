@@ -36,17 +36,18 @@ void evictions_free(struct evictions *v)
 
 int run_evict_check(const struct options *o, struct err *e)
 {
-	static const struct lookahead some; /* which modules is not known yet */
 	const char *names[SETTINGS_MAX_METHODS];
-	struct measure_options m = settings_measure(o, names);
-	m.modules = o->modules ? &some : NULL;
+	const struct measure_options m = settings_measure(o, names);
 	for (int i = 0; i < o->evict.n; i++) {
 		const char *name = o->evict.item[i];
+		if (o->preset && !strcmp(name, o->preset))
+			continue; /* scored from what the run measures for it */
 		if (measure_check_methods(&(struct measure_options){.method = &name, .n_method = 1}, e))
 			return err_prefix(e, "--evict");
+		if (!strcmp(name, "lookahead") && !o->modules)
+			return err_set(e, ERR_USE, "--evict %s: this run does not measure it, it needs --modules", name);
 		if (!measure_scores(&m, name))
-			return err_set(e, ERR_USE, "--evict %s: this run does not measure it, %s", name,
-				strcmp(name, "lookahead") || o->modules ? "--methods has to name it too" : "it needs --modules");
+			return err_set(e, ERR_USE, "--evict %s: this run does not measure it, --methods has to name it too", name);
 	}
 	return 0;
 }
